@@ -1,0 +1,2 @@
+//! What the VMM and the guest kernel agree on: hypercalls, boot information, memory layout.
+#![no_std]

@@ -1,0 +1,2 @@
+//! What the built-in workloads share.
+#![no_std]

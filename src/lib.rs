@@ -1,0 +1,5 @@
+//! isobench: the same workload, byte for byte, in a container and in a microVM, measured.
+
+pub mod measure;
+pub mod results;
+pub mod runtime;

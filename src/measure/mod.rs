@@ -1,0 +1,3 @@
+//! Measuring: clocks, memory and CPU accounting, host facts.
+
+pub mod clock;

@@ -1,0 +1,146 @@
+//! The results file: every raw trial of a comparison, and what is needed to judge and repeat it.
+//! Every chart and table is made from this alone. Format: `docs/results.md`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::spec::Limits;
+use crate::runtime::trial::Trial;
+
+/// The format's version; a reader refuses a newer one.
+pub const VERSION: u32 = 1;
+
+/// The name under which the baseline runs a second time, as the A/A control.
+pub const CONTROL: &str = "process-again";
+
+/// The name of the baseline.
+pub const BASELINE: &str = "process";
+
+/// One comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Results {
+    /// [`VERSION`] of the writer.
+    pub version: u32,
+    /// isobench's own version, with its git revision where known.
+    pub tool: String,
+    /// When it began, RFC 3339 with the offset from UTC.
+    pub started: String,
+    /// How long it took, in nanoseconds.
+    pub duration_ns: u64,
+    /// The exact command line.
+    pub command: Vec<String>,
+    /// Seed of the random order.
+    pub seed: u64,
+    /// What was planned.
+    pub plan: Plan,
+    /// Where it ran.
+    pub host: HostFacts,
+    /// Runtimes that could not take part.
+    pub skipped: Vec<SkippedRuntime>,
+    /// True when it was stopped before its plan was done.
+    pub interrupted: bool,
+    /// Every trial, in the order in which they ran.
+    pub trials: Vec<Trial>,
+}
+
+/// What a comparison set out to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Runtime names, the baseline first, [`CONTROL`] included.
+    pub runtimes: Vec<String>,
+    /// Workloads, in the order of the report.
+    pub workloads: Vec<PlannedWorkload>,
+    /// Warm-up rounds, not kept.
+    pub warmup_rounds: u32,
+    /// Time budget, in nanoseconds.
+    pub budget_ns: u64,
+    /// Limits of every sandbox.
+    pub limits: Limits,
+}
+
+/// One workload of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedWorkload {
+    /// Its name.
+    pub name: String,
+    /// One clause: what it does.
+    pub description: String,
+    /// Its command line, `argv[0]` included, as text.
+    pub argv: Vec<String>,
+    /// What it measures.
+    pub kind: WorkloadKind,
+    /// SHA-256 of the program that every runtime ran, as hex.
+    pub program_sha256: String,
+    /// Rounds planned.
+    pub rounds: u32,
+}
+
+/// What a workload is there to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkloadKind {
+    /// Start-up, footprint: it does nothing itself.
+    Startup,
+    /// Computing: no kernel needed.
+    Cpu,
+    /// Memory bandwidth, latency, first touch.
+    Memory,
+    /// System calls.
+    Calls,
+    /// A program of the user's.
+    Own,
+}
+
+/// A runtime that took no part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRuntime {
+    /// Its name.
+    pub runtime: String,
+    /// Why.
+    pub reason: String,
+    /// How to mend it.
+    pub fix: String,
+}
+
+/// Facts about the host that a reader needs to judge the numbers. `None`: could not be learned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// CPU model name.
+    pub cpu_model: String,
+    /// Logical CPUs.
+    pub logical_cpus: usize,
+    /// Simultaneous multithreading is on.
+    pub smt: Option<bool>,
+    /// Frequency governor of CPU 0.
+    pub governor: Option<String>,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Swap in use, in bytes.
+    pub swap_used_bytes: u64,
+    /// Kernel release.
+    pub kernel: String,
+    /// Distribution.
+    pub distribution: Option<String>,
+    /// The hypervisor under this host, or `None` on bare metal.
+    pub hypervisor: Option<String>,
+    /// KVM, where `/dev/kvm` can be used.
+    pub kvm: Option<KvmFacts>,
+    /// Cgroup layout: `v2`, `v1`, `hybrid` or `none`.
+    pub cgroup: String,
+    /// Load average over one minute, at the start.
+    pub load: f64,
+    /// Runs as root.
+    pub root: bool,
+    /// What makes these numbers less trustworthy, one sentence each, with what to do about it.
+    pub warnings: Vec<String>,
+}
+
+/// The KVM backend.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KvmFacts {
+    /// `kvm_intel`, `kvm_amd`, `kvm_pvm`, or `unknown`.
+    pub backend: String,
+    /// True when no hardware virtualisation (VT-x, SVM) does the work.
+    pub software: bool,
+    /// True when this host is itself a virtual machine.
+    pub nested: bool,
+}

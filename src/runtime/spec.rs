@@ -1,0 +1,110 @@
+//! What to launch: the request that every runtime understands.
+
+use std::collections::BTreeSet;
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The program that runs in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Program {
+    /// A built-in workload, by its name in [`crate::workload::catalogue`].
+    Builtin(String),
+    /// An ELF file on the host. In a sandbox with a root of its own it appears as `/<file name>`.
+    HostFile(PathBuf),
+    /// A program inside [`LaunchSpec::root`], by its absolute path there.
+    InRoot(PathBuf),
+}
+
+/// One file of the host shown in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileMapping {
+    /// Path on the host.
+    pub host: PathBuf,
+    /// Absolute path in the sandbox; by default the host's absolute path.
+    pub guest: PathBuf,
+}
+
+/// Resource limits of one sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// CPUs that the sandbox may use at once; at least 1.
+    pub cpus: u32,
+    /// Memory in bytes: the cgroup limit of a container, the configured memory of a VM.
+    pub memory_bytes: u64,
+    /// Processes and threads that a container may have.
+    pub pids: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { cpus: 1, memory_bytes: 256 << 20, pids: 512 }
+    }
+}
+
+/// One step of building a container that can be left out (`--without`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "each variant is the step of that name")]
+pub enum Isolation {
+    User,
+    Pid,
+    Mount,
+    Uts,
+    Ipc,
+    Net,
+    Cgroup,
+    Root,
+    Proc,
+    Dev,
+    Limits,
+    Capabilities,
+    NoNewPrivileges,
+    Seccomp,
+}
+
+/// Extra measurements that disturb the clock, and so belong in trials of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measure {
+    /// Sample memory while the sandbox runs.
+    pub footprint: bool,
+    /// Count the workload's system calls (slows each of them down).
+    pub syscalls: bool,
+}
+
+/// One launch request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchSpec {
+    /// What runs.
+    pub program: Program,
+    /// Arguments, `argv[0]` included.
+    pub argv: Vec<CString>,
+    /// Environment as `NAME=value`; nothing is inherited.
+    pub env: Vec<CString>,
+    /// Resource limits.
+    pub limits: Limits,
+    /// Kill the sandbox this long after the request.
+    pub timeout: Option<Duration>,
+    /// Host files to show in the sandbox.
+    pub files: Vec<FileMapping>,
+    /// A host directory that becomes the sandbox's root; it is never written to.
+    pub root: Option<PathBuf>,
+    /// Container steps to leave out.
+    pub without: BTreeSet<Isolation>,
+    /// Extra measurements.
+    pub measure: Measure,
+}
+
+/// The standard streams of the sandbox. The runtime closes its copies after the launch.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Standard input.
+    pub stdin: OwnedFd,
+    /// Standard output.
+    pub stdout: OwnedFd,
+    /// Standard error.
+    pub stderr: OwnedFd,
+}
