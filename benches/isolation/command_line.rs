@@ -26,7 +26,10 @@ pub fn bench(criterion: &mut Criterion) {
         add(&mut group, &format!("isobench-{runtime}"), command);
     }
     let mut bwrap = Command::new("bwrap");
-    bwrap.args(["--unshare-all", "--proc", "/proc", "--dev", "/dev", "--ro-bind"]).arg(&program).args(["/noop", "/noop"]);
+    bwrap
+        .args(["--unshare-all", "--proc", "/proc", "--dev", "/dev", "--ro-bind"])
+        .arg(&program)
+        .args(["/noop", "/noop"]);
     add(&mut group, "bwrap", bwrap);
     let bundle = bundle(folder.path(), &program);
     let mut runc = Command::new("runc");

@@ -54,7 +54,8 @@ pub fn work(criterion: &mut Criterion, launcher: &Launcher, quick: bool) {
     for (name, wanted) in groups {
         let mut group = criterion.benchmark_group(name);
         group.sampling_mode(SamplingMode::Flat);
-        for workload in catalogue::all().iter().filter(|workload| workload.kind == wanted && workload.name != "probe")
+        for workload in
+            catalogue::all().iter().filter(|workload| workload.kind == wanted && workload.name != "probe")
         {
             let effort = if quick { Effort::Quick } else { Effort::Default };
             let candidate = candidate(workload.name, effort);
@@ -78,9 +79,11 @@ fn bench_cell(
 ) {
     let runtime = launcher.runtime(kind);
     let workload = &candidate.planned.name;
-    let prepared = match runtime.check().map_err(|missing| missing.to_string()).and_then(|_| {
-        runtime.prepare(&candidate.spec).map_err(|error| error.to_string())
-    }) {
+    let prepared = match runtime
+        .check()
+        .map_err(|missing| missing.to_string())
+        .and_then(|_| runtime.prepare(&candidate.spec).map_err(|error| error.to_string()))
+    {
         Ok(prepared) => prepared,
         Err(reason) => {
             println!("SKIPPED {} {workload}: {reason}", runtime.name());

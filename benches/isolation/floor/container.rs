@@ -54,7 +54,13 @@ fn run(program: i32, namespaces: i32) -> Result<Duration, String> {
                 libc::dup2(stdout.as_raw_fd(), 1);
                 let argv = [c"noop".as_ptr(), ptr::null()];
                 let env = [ptr::null::<libc::c_char>()];
-                libc::execveat(program, c"".as_ptr(), argv.as_ptr().cast(), env.as_ptr().cast(), libc::AT_EMPTY_PATH);
+                libc::execveat(
+                    program,
+                    c"".as_ptr(),
+                    argv.as_ptr().cast(),
+                    env.as_ptr().cast(),
+                    libc::AT_EMPTY_PATH,
+                );
                 libc::_exit(125)
             }
         }
