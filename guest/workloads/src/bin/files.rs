@@ -1,7 +1,7 @@
 //! `files`: creates, writes, reads back and deletes SIZE small files. `files [SIZE [DIRECTORY]]`, by default
 //! in `/tmp`, or in the working directory where `/tmp` cannot be written.
 //!
-//! Eight system calls a file, into a file system: the host's, a tmpfs or an overlay in a container,
+//! Seven system calls a file, into a file system: the host's, a tmpfs or an overlay in a container,
 //! the guest kernel's own in a VM, where no file operation leaves the guest. It compares file
 //! systems as much as isolation, which is what a build or a mail server gets.
 #![no_std]
@@ -15,24 +15,26 @@ use guest_workloads::start::Process;
 use guest_workloads::text::Text;
 use guest_workloads::{Failure, Outcome, program, sys, timed};
 
-program!("files", 1_000, run);
+program!("files", 400, run);
 
 const FILE: usize = 1024;
 /// Files that exist at once.
 const BATCH: u64 = 100;
 
+/// Where the files go. The process id keeps several sandboxes in one directory apart.
+#[derive(Clone, Copy)]
+struct Place {
+    directory: &'static [u8],
+    pid: u64,
+}
+
 /// The name of one file: `DIRECTORY/isobench-PID-NUMBER`.
 struct Name(Text<320>);
 
 impl Name {
-    fn new(directory: &[u8], number: u64) -> Name {
+    fn new(place: Place, number: u64) -> Name {
         let mut text = Text::new();
-        text.bytes(directory)
-            .push("/isobench-")
-            .decimal(sys::getpid() as u64)
-            .push("-")
-            .decimal(number)
-            .byte(0);
+        text.bytes(place.directory).push("/isobench-").decimal(place.pid).push("-").decimal(number).byte(0);
         Name(text)
     }
 
@@ -72,8 +74,8 @@ fn read(name: &Name, number: u64, checksum: &mut Checksum) -> Result<(), Failure
 }
 
 /// One batch: writes all, reads all, deletes all. Deletes too when something failed.
-fn batch(directory: &[u8], numbers: core::ops::Range<u64>, checksum: &mut Checksum) -> Result<(), Failure> {
-    let names = || numbers.clone().map(|number| (Name::new(directory, number), number));
+fn batch(place: Place, numbers: core::ops::Range<u64>, checksum: &mut Checksum) -> Result<(), Failure> {
+    let names = || numbers.clone().map(|number| (Name::new(place, number), number));
     let used = names()
         .try_for_each(|(name, number)| write(&name, number))
         .and_then(|()| names().try_for_each(|(name, number)| read(&name, number, checksum)));
@@ -85,26 +87,28 @@ fn batch(directory: &[u8], numbers: core::ops::Range<u64>, checksum: &mut Checks
     if deleted { Ok(()) } else { Err(Failure::Failed("cannot delete a file")) }
 }
 
-/// The directory to work in.
-fn directory(process: &Process) -> &'static [u8] {
+/// The directory that the user named, else the first that can be written to.
+fn place(process: &Process) -> Place {
+    let pid = sys::getpid() as u64;
     if let Some(given) = process.argument(2) {
-        return given.to_bytes();
+        return Place { directory: given.to_bytes(), pid };
     }
-    let name = Name::new(b"/tmp", u64::MAX);
-    match name.as_c_str() {
-        Ok(path) if write(&name, 0).is_ok() && sys::unlink(path) == 0 => b"/tmp",
-        _ => b".",
+    let temporary = Place { directory: b"/tmp", pid };
+    let trial = Name::new(temporary, 0);
+    match trial.as_c_str() {
+        Ok(path) if write(&trial, 0).is_ok() && sys::unlink(path) == 0 => temporary,
+        _ => Place { directory: b".", pid },
     }
 }
 
 fn run(size: u64, process: &Process) -> Result<(), Failure> {
-    let directory = directory(process);
+    let place = place(process);
     let mut checksum = Checksum::new();
     let (result, elapsed_ns) = timed(|| {
         let mut first = 0;
         while first < size {
             let end = size.min(first + BATCH);
-            batch(directory, first..end, &mut checksum)?;
+            batch(place, first..end, &mut checksum)?;
             first = end;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! `float`: products of 128 × 128 matrices of doubles; SIMD arithmetic in the second-level cache.
 //!
 //! It uses AVX2 where the processor *and* the kernel allow it (CPUID, XCR0), else SSE2, as any
-//! numeric library does. A sandbox that hides AVX2 shows up here as half the speed; else neither a
+//! numeric library does. A sandbox that hides AVX2 shows up here as several times slower; else neither a
 //! container nor a VM should cost anything. Both paths do the same operations in the same order and
 //! neither fuses multiply and add, so the result is the same on every processor, to the last bit.
 #![no_std]
