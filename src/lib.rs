@@ -3,3 +3,4 @@
 pub mod measure;
 pub mod results;
 pub mod runtime;
+pub mod workload;
