@@ -55,7 +55,7 @@ pub fn work(criterion: &mut Criterion, launcher: &Launcher, quick: bool) {
         let mut group = criterion.benchmark_group(name);
         group.sampling_mode(SamplingMode::Flat);
         for workload in
-            catalogue::all().iter().filter(|workload| workload.kind == wanted && workload.name != "probe")
+            catalogue::BUILTINS.iter().filter(|workload| workload.kind == wanted && workload.name != "probe")
         {
             let effort = if quick { Effort::Quick } else { Effort::Default };
             let candidate = candidate(workload.name, effort);

@@ -115,7 +115,7 @@ fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candid
         return Ok(vec![suite::own(spec, effort).map_err(program_failure)?]);
     }
     let template = arguments.sandbox.template()?;
-    catalogue::all()
+    catalogue::BUILTINS
         .iter()
         .filter(|workload| match arguments.workloads.as_slice() {
             // What a sandbox sees of its host is shown, not compared.
