@@ -51,6 +51,7 @@ impl Recipe for ProcessRecipe {
             }
             Cloned::Child => {
                 board.spawned();
+                board.phase("clone");
                 // SAFETY: as above; every pointer outlives the call, and the arrays end with null.
                 unsafe {
                     libc::setpgid(0, 0);

@@ -66,6 +66,7 @@ const FAILED: c_int = 125;
 /// Runs in the freshly cloned child and ends it.
 pub(super) fn run(setup: &Setup<'_>) -> ! {
     setup.board.spawned();
+    setup.board.phase("clone");
     tie_to_launcher(setup);
     build(setup);
     if !setup.dumpable {

@@ -183,6 +183,9 @@ impl Recipe for ContainerRecipe {
             .map(|place| place.create_next(&self.limits))
             .transpose()
             .map_err(RuntimeError::step("making the cgroup"))?;
+        if cgroup.is_some() {
+            launch.board.phase("make cgroup");
+        }
         let join: Vec<RawFd> =
             cgroup.iter().flat_map(Cgroup::join_files).map(|file| file.as_raw_fd()).collect();
         let setup = Setup {

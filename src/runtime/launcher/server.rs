@@ -274,7 +274,7 @@ impl Running {
         }
         let mut report = SandboxReport {
             exit,
-            phases: self.board.phases(spawned_ns.unwrap_or(self.requested_ns)),
+            phases: self.board.phases(self.requested_ns),
             spawned_ns,
             entered_ns,
             exited_ns: exited_ns.or(Some(ended_ns)),
