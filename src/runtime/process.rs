@@ -47,7 +47,7 @@ impl Recipe for ProcessRecipe {
                     board.phase("exec");
                     board.entered();
                 }
-                Ok(Started { pid, pidfd, cgroup: None })
+                Ok(Started { pid, pidfd, cgroup: None, ending: None })
             }
             Cloned::Child => {
                 board.spawned();

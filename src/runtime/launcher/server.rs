@@ -52,6 +52,7 @@ struct Prepared {
 
 struct Running {
     kind: Kind,
+    recipe: u32,
     board: Board,
     started: Started,
     requested_ns: u64,
@@ -192,8 +193,10 @@ impl Server {
         let pid = started.pid;
         let deadline_ns = prepared.timeout.map(|timeout| requested_ns + timeout.as_nanos() as u64);
         let kind = prepared.kind;
-        self.sandboxes
-            .insert(number, Running { kind, board, started, requested_ns, deadline_ns, killed: None });
+        self.sandboxes.insert(
+            number,
+            Running { kind, recipe, board, started, requested_ns, deadline_ns, killed: None },
+        );
         Ok((number, pid))
     }
 
@@ -208,12 +211,19 @@ impl Server {
 
     fn end(&mut self, number: u32) -> std::io::Result<()> {
         let Some(running) = self.sandboxes.remove(&number) else { return Ok(()) };
-        let kind = running.kind;
-        let report = running.end();
-        if kind == Kind::Process {
+        let (kind, recipe) = (running.kind, running.recipe);
+        let mut report = running.end();
+        if kind != Kind::Microvm {
             self.kill_orphans();
         }
-        self.send(&Reply::Ended(number, Box::new(report)))
+        if let Some(prepared) = self.recipes.get(&recipe) {
+            report.notes.extend(prepared.recipe.notes());
+        }
+        self.send(&Reply::Ended(number, Box::new(report)))?;
+        if let Some(prepared) = self.recipes.get_mut(&recipe) {
+            prepared.recipe.restock();
+        }
+        Ok(())
     }
 
     fn kill_all(&mut self) {
@@ -264,6 +274,9 @@ impl Running {
             if let Err(error) = cgroup.remove() {
                 notes.push(format!("its cgroup could not be removed: {error}"));
             }
+        }
+        if let Some(ending) = self.started.ending {
+            (ending.0)(&self.board);
         }
         let vm = self.board.report();
         let [spawned_ns, entered_ns, exited_ns] = self.board.milestones();
