@@ -129,8 +129,8 @@ fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candid
 /// Prints the table and writes the report.
 pub fn print_and_write(results: &Results, folder: &Path) -> Result<(), Failure> {
     let written = report::render_all(results, folder).map_err(Failure::failed)?;
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    print!("{}", report::terminal::render(results, colours));
+    let style = report::terminal::Style::detect(&std::io::stdout());
+    print!("{}", report::terminal::render(&report::summary::Summary::new(results), style));
     println!("\nReport: {}", written.html.display());
     Ok(())
 }

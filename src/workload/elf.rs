@@ -12,7 +12,7 @@ use elf::segment::SegmentTable;
 /// What kind of program an ELF file for this processor is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElfFacts {
-    /// `e_machine`: always this build's own processor, [`MACHINE`].
+    /// `e_machine`: always this build's own processor, [`MACHINE`], which a script's interpreter is taken to be for.
     pub machine: u16,
     /// How it is linked.
     pub linkage: Linkage,
@@ -32,12 +32,18 @@ pub enum Linkage {
         /// Path of the dynamic linker.
         interpreter: String,
     },
+    /// No ELF file at all, but a script, which the kernel hands to a program of the same root. Only
+    /// programs inside a root may be one.
+    Script {
+        /// What stands after `#!`.
+        interpreter: String,
+    },
 }
 
 impl ElfFacts {
-    /// True when it runs without a dynamic linker.
+    /// True when it runs without any other file.
     pub fn is_static(&self) -> bool {
-        !matches!(self.linkage, Linkage::Dynamic { .. })
+        matches!(self.linkage, Linkage::Static | Linkage::StaticPie)
     }
 }
 
@@ -88,6 +94,11 @@ const PROGRAM_HEADER: usize = 56;
 const LONGEST_PATH: u64 = 4096;
 
 impl ElfFacts {
+    /// Of a script inside a root.
+    pub(super) fn script(interpreter: String) -> ElfFacts {
+        ElfFacts { machine: MACHINE, linkage: Linkage::Script { interpreter }, entry: 0 }
+    }
+
     /// Reads what is needed of the file, whatever it holds; its read position does not move.
     pub fn read(file: &File) -> Result<ElfFacts, ElfProblem> {
         let length = file.metadata()?.len();

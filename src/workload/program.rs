@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use sha2::{Digest, Sha256};
 
-use super::elf::{ElfFacts, Linkage};
+use super::elf::{ElfFacts, ElfProblem, Linkage};
 use super::{catalogue, rooted};
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::Program;
@@ -22,7 +22,7 @@ include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 /// Where a command is looked for inside a root directory: the usual `PATH` of a container.
 const PATH_IN_ROOT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// An open program, checked to be an ELF file for this host.
+/// An open program, checked to be an ELF file for this host (or, inside a root, a script).
 #[derive(Debug)]
 pub struct ProgramFile {
     /// The file, open for reading; a built-in workload is a sealed memory file.
@@ -126,7 +126,10 @@ pub fn open_program(program: &Program, root: Option<&Path>) -> Result<ProgramFil
     if !matches!(program, Program::Builtin(_)) {
         check_kind(&file, &shown)?;
     }
-    let elf = ElfFacts::read(&file).map_err(|problem| bad(format!("{shown} {problem}")))?;
+    let elf = match ElfFacts::read(&file) {
+        Err(ElfProblem::Script { interpreter }) if path_in_root.is_some() => ElfFacts::script(interpreter),
+        read => read.map_err(|problem| bad(format!("{shown} {problem}")))?,
+    };
     Ok(ProgramFile { file, name, path_in_root, elf })
 }
 
@@ -138,6 +141,10 @@ pub fn require_static(program: &ProgramFile) -> Result<(), RuntimeError> {
         Linkage::Dynamic { interpreter } => Err(bad(format!(
             "{} is dynamically linked (interpreter {interpreter}): static needed for the microvm; link it with \
              `-static`, or use `--root DIR` with a container",
+            program.name
+        ))),
+        Linkage::Script { interpreter } => Err(bad(format!(
+            "{} is a script for {interpreter}: the microvm runs a single static program; use a container",
             program.name
         ))),
     }
@@ -288,6 +295,12 @@ mod tests {
         assert_eq!(resolved, Program::InRoot("/usr/bin/tool".into()));
         let program = open_program(&Program::InRoot("/bin/tool".into()), Some(root.path())).expect("opens");
         assert_eq!(program.path_in_root.as_deref(), Some(Path::new("/bin/tool")));
+        let script = root.path().join("start.sh");
+        fs::write(&script, "#!/usr/bin/tool -x\n").expect("written");
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("changed");
+        let script = open_program(&Program::InRoot("/start.sh".into()), Some(root.path())).expect("opens");
+        assert_eq!(script.elf.linkage, Linkage::Script { interpreter: "/usr/bin/tool -x".to_owned() });
+        assert!(require_static(&script).is_err());
         assert!(refused(&Program::InRoot("/out".into()), Some(root.path())).contains("no such program"));
         assert!(resolve_program(OsStr::new("sh"), Some(root.path())).is_err());
     }

@@ -29,7 +29,6 @@ const READ: usize = 0;
 const WRITE: usize = 1;
 const CLOSE: usize = 3;
 const MMAP: usize = 9;
-const MUNMAP: usize = 11;
 const MADVISE: usize = 28;
 const GETPID: usize = 39;
 const UNAME: usize = 63;
@@ -142,15 +141,6 @@ pub fn map(length: usize) -> isize {
     const PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
     // SAFETY: without MAP_FIXED the kernel picks addresses that nothing uses.
     unsafe { call(MMAP, [0, length, READ_WRITE, PRIVATE_ANONYMOUS, usize::MAX, 0]) }
-}
-
-/// Gives memory back.
-///
-/// # Safety
-/// The range came from [`map`], and nothing refers to it any more.
-pub unsafe fn unmap(address: usize, length: usize) -> isize {
-    // SAFETY: by this function's contract.
-    unsafe { call(MUNMAP, [address, length, 0, 0, 0, 0]) }
 }
 
 /// Asks for small pages in a range, so that each page has a first touch of its own.
