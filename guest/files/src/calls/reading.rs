@@ -246,8 +246,8 @@ impl Files {
         host: &mut dyn Host,
     ) -> Answer {
         let source = self.descriptors.readable(from)?;
-        self.descriptors.writable(to)?;
-        if source.kind != Kind::Regular {
+        let target = self.descriptors.writable(to)?;
+        if source.kind != Kind::Regular || target.flags & O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }
         let (node, position) = (source.node, source.position);
