@@ -1,5 +1,13 @@
 //! isobench: the same workload, byte for byte, in a container and in a microVM, measured.
 
+pub mod cli;
+pub mod experiment;
 pub mod measure;
+pub mod report;
 pub mod results;
 pub mod runtime;
+pub mod stats;
+pub mod workload;
+
+/// This version, with the git revision where the build knew it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,2 +1,5 @@
 //! Entry point of the command line; everything else is in the library.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    isobench::cli::main()
+}

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::measure::host::{HostFacts, KvmFacts};
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::Trial;
 
@@ -99,48 +100,4 @@ pub struct SkippedRuntime {
     pub reason: String,
     /// How to mend it.
     pub fix: String,
-}
-
-/// Facts about the host that a reader needs to judge the numbers. `None`: could not be learned.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct HostFacts {
-    /// CPU model name.
-    pub cpu_model: String,
-    /// Logical CPUs.
-    pub logical_cpus: usize,
-    /// Simultaneous multithreading is on.
-    pub smt: Option<bool>,
-    /// Frequency governor of CPU 0.
-    pub governor: Option<String>,
-    /// Memory, in bytes.
-    pub memory_bytes: u64,
-    /// Swap in use, in bytes.
-    pub swap_used_bytes: u64,
-    /// Kernel release.
-    pub kernel: String,
-    /// Distribution.
-    pub distribution: Option<String>,
-    /// The hypervisor under this host, or `None` on bare metal.
-    pub hypervisor: Option<String>,
-    /// KVM, where `/dev/kvm` can be used.
-    pub kvm: Option<KvmFacts>,
-    /// Cgroup layout: `v2`, `v1`, `hybrid` or `none`.
-    pub cgroup: String,
-    /// Load average over one minute, at the start.
-    pub load: f64,
-    /// Runs as root.
-    pub root: bool,
-    /// What makes these numbers less trustworthy, one sentence each, with what to do about it.
-    pub warnings: Vec<String>,
-}
-
-/// The KVM backend.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KvmFacts {
-    /// `kvm_intel`, `kvm_amd`, `kvm_pvm`, or `unknown`.
-    pub backend: String,
-    /// True when no hardware virtualisation (VT-x, SVM) does the work.
-    pub software: bool,
-    /// True when this host is itself a virtual machine.
-    pub nested: bool,
 }

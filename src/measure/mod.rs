@@ -1,3 +1,6 @@
 //! Measuring: clocks, memory and CPU accounting, host facts.
 
 pub mod clock;
+pub mod footprint;
+pub mod host;
+pub mod processes;

@@ -43,6 +43,7 @@ struct Header {
     spawned_ns: AtomicU64,
     entered_ns: AtomicU64,
     exited_ns: AtomicU64,
+    host_syscalls: AtomicU64,
     message: [AtomicU8; MESSAGE],
 }
 
@@ -142,6 +143,11 @@ impl Board {
         self.header().exited_ns.store(monotonic_ns(), Ordering::Release);
     }
 
+    /// How many system calls the workload has made of the host kernel.
+    pub fn count_host_syscalls(&self, count: u64) {
+        self.header().host_syscalls.store(count, Ordering::Release);
+    }
+
     /// The workload ended by itself with this status.
     pub fn end_with_code(&self, code: i32) {
         self.header().code.store(code, Ordering::Relaxed);
@@ -234,6 +240,12 @@ impl Board {
             let ns = milestone.load(Ordering::Acquire);
             (ns != 0).then_some(ns)
         })
+    }
+
+    /// System calls into the host kernel, where they were counted.
+    pub fn host_syscalls(&self) -> Option<u64> {
+        let count = self.header().host_syscalls.load(Ordering::Acquire);
+        (count != 0).then_some(count)
     }
 
     /// The VMM's last report, if it published one.

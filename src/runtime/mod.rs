@@ -9,6 +9,13 @@
 use std::os::fd::BorrowedFd;
 
 pub mod board;
+pub mod cgroup;
+pub mod clone;
+pub mod container;
+pub mod launcher;
+pub mod microvm;
+pub mod process;
+pub mod session;
 pub mod spec;
 pub mod trial;
 
@@ -75,8 +82,10 @@ pub trait Sandbox {
     fn requested_ns(&self) -> u64;
     /// Its host processes, for memory accounting.
     fn processes(&self) -> Vec<i32>;
-    /// Becomes readable when the sandbox has ended.
+    /// Becomes readable when the sandbox has ended, and perhaps at other times: ask [`Sandbox::has_ended`].
     fn ended_fd(&self) -> BorrowedFd<'_>;
+    /// Whether it has ended; does not wait.
+    fn has_ended(&mut self) -> Result<bool, RuntimeError>;
     /// Kills it; [`Sandbox::finish`] then returns soon.
     fn kill(&mut self);
     /// Waits for its end, tears everything down and tells what happened.

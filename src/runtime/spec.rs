@@ -66,6 +66,51 @@ pub enum Isolation {
     Seccomp,
 }
 
+impl Isolation {
+    /// Every step, in the order in which a container takes them.
+    pub const ALL: [Isolation; 14] = [
+        Isolation::User,
+        Isolation::Pid,
+        Isolation::Mount,
+        Isolation::Uts,
+        Isolation::Ipc,
+        Isolation::Net,
+        Isolation::Cgroup,
+        Isolation::Root,
+        Isolation::Proc,
+        Isolation::Dev,
+        Isolation::Limits,
+        Isolation::Capabilities,
+        Isolation::NoNewPrivileges,
+        Isolation::Seccomp,
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isolation::User => "user",
+            Isolation::Pid => "pid",
+            Isolation::Mount => "mount",
+            Isolation::Uts => "uts",
+            Isolation::Ipc => "ipc",
+            Isolation::Net => "net",
+            Isolation::Cgroup => "cgroup",
+            Isolation::Root => "root",
+            Isolation::Proc => "proc",
+            Isolation::Dev => "dev",
+            Isolation::Limits => "limits",
+            Isolation::Capabilities => "capabilities",
+            Isolation::NoNewPrivileges => "no-new-privileges",
+            Isolation::Seccomp => "seccomp",
+        }
+    }
+
+    /// The step of this name.
+    pub fn from_name(name: &str) -> Option<Isolation> {
+        Isolation::ALL.into_iter().find(|step| step.name() == name)
+    }
+}
+
 /// Extra measurements that disturb the clock, and so belong in trials of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measure {

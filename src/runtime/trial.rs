@@ -236,3 +236,16 @@ pub struct Trial {
     /// Steps that were left out or could not be done, in words (no cgroup, no seccomp, …).
     pub notes: Vec<String>,
 }
+
+impl Trial {
+    /// True for a trial whose clock nothing disturbed: no memory was sampled, no system call counted.
+    /// Only these count for times.
+    pub fn is_timing(&self) -> bool {
+        self.footprint.is_none() && self.crossings.host_syscalls.is_none()
+    }
+
+    /// True when its figures count: the workload ended well, with the right output.
+    pub fn is_valid(&self) -> bool {
+        self.exit.is_success() && self.wrong_output.is_none()
+    }
+}

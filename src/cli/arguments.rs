@@ -1,0 +1,185 @@
+//! Arguments that several commands share, and how their values are written.
+
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use super::Failure;
+use crate::experiment::suite::environment;
+use crate::runtime::RuntimeError;
+use crate::runtime::launcher::Kind;
+use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Measure, Program};
+use crate::workload::catalogue;
+use crate::workload::program::resolve_program;
+
+/// What a sandbox gets.
+#[derive(Debug, Args)]
+pub struct SandboxArguments {
+    /// CPUs that a sandbox may use
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub cpus: u32,
+
+    /// Memory: the limit of a container, the size of a VM (64M, 1G, …; powers of 1024)
+    #[arg(long, value_name = "SIZE", default_value = "256M", value_parser = size)]
+    pub memory: u64,
+
+    /// Kill a sandbox after this time (500ms, 10s, 2min, …)
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub timeout: Option<Duration>,
+
+    /// Show a file of the host in the sandbox; may be repeated
+    #[arg(long = "file", value_name = "HOST[:GUEST]", value_parser = mapping)]
+    pub files: Vec<FileMapping>,
+
+    /// Use a folder of the host as the sandbox's root; it is never written to
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
+    /// Leave out steps of building a container; may be repeated, or separated by commas
+    #[arg(long, value_name = "STEP", value_delimiter = ',', value_parser = isolation_parser())]
+    pub without: Vec<String>,
+
+    /// Set a variable in the sandbox's environment; may be repeated
+    #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
+    pub env: Vec<OsString>,
+}
+
+impl SandboxArguments {
+    /// A spec for `command`, whose first word is the program: a path in the root where there is one,
+    /// else a built-in workload's name, else a program of the host.
+    pub fn spec(&self, command: &[OsString]) -> Result<LaunchSpec, Failure> {
+        let name = command.first().ok_or_else(|| Failure::usage("no program given; put it after --"))?;
+        let program = match &self.root {
+            Some(_) => Program::InRoot(PathBuf::from(name)),
+            None if is_builtin(name) => Program::Builtin(name.to_string_lossy().into_owned()),
+            None => Program::HostFile(resolve_program(name).map_err(program_failure)?),
+        };
+        let argv = command.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
+        Ok(LaunchSpec { program, argv, ..self.template()? })
+    }
+
+    /// The same with no program yet.
+    pub fn template(&self) -> Result<LaunchSpec, Failure> {
+        let mut env = environment();
+        for variable in &self.env {
+            if !variable.as_bytes().contains(&b'=') {
+                return Err(Failure::usage(format!(
+                    "--env {}: write NAME=VALUE",
+                    Path::new(variable).display()
+                )));
+            }
+            env.push(c_string(variable)?);
+        }
+        for mapping in &self.files {
+            if !mapping.host.is_file() {
+                return Err(Failure::usage(format!(
+                    "--file {}: no such file on the host (a folder goes in by --root)",
+                    mapping.host.display()
+                )));
+            }
+        }
+        if let Some(root) = self.root.as_ref().filter(|root| !root.is_dir()) {
+            return Err(Failure::usage(format!("--root {}: no such folder", root.display())));
+        }
+        Ok(LaunchSpec {
+            program: Program::Builtin(String::new()),
+            argv: Vec::new(),
+            env,
+            limits: Limits { cpus: self.cpus, memory_bytes: self.memory, ..Limits::default() },
+            timeout: self.timeout,
+            files: self.files.clone(),
+            root: self.root.as_ref().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone())),
+            without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),
+            measure: Measure::default(),
+        })
+    }
+}
+
+fn is_builtin(name: &OsString) -> bool {
+    name.to_str().is_some_and(|name| catalogue::find(name).is_some())
+}
+
+/// As a shell, `env` and `docker run` report it: 127 where there is no such program, 126 where it cannot run.
+pub fn program_failure(error: RuntimeError) -> Failure {
+    let message = error.to_string();
+    let status = if message.starts_with("no such program") { 127 } else { 126 };
+    Failure { message, status }
+}
+
+fn c_string(text: &OsString) -> Result<CString, Failure> {
+    CString::new(text.clone().into_vec())
+        .map_err(|_| Failure::usage("an argument contains a zero byte, which no program can receive"))
+}
+
+/// The runtimes of ours by name.
+pub const RUNTIMES: [(&str, Kind); 3] =
+    [("process", Kind::Process), ("container", Kind::Container), ("microvm", Kind::Microvm)];
+
+/// Accepts a runtime's name; clap suggests the nearest for any other.
+pub fn runtime_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(RUNTIMES.map(|(name, _)| name))
+}
+
+/// Accepts a built-in workload's name.
+pub fn workload_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(catalogue::all().iter().map(|workload| workload.name))
+}
+
+fn isolation_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(Isolation::ALL.map(Isolation::name))
+}
+
+/// The runtime with this name; the parser has let no other through.
+pub fn kind(name: &str) -> Kind {
+    RUNTIMES.iter().find(|(known, _)| *known == name).map_or(Kind::Process, |(_, kind)| *kind)
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let bytes = parse_size::Config::new()
+        .with_binary()
+        .parse_size(text)
+        .map_err(|error| format!("{error}; write a size like 64M or 1G"))?;
+    match bytes {
+        0..0x40_0000 => Err("less than 4M, in which nothing of use can run".into()),
+        _ => Ok(bytes),
+    }
+}
+
+/// `HOST[:GUEST]`; the guest path must be absolute, by default it is the host file's absolute path.
+fn mapping(text: &str) -> Result<FileMapping, String> {
+    let (host, guest) = match text.rsplit_once(':') {
+        Some((host, guest)) if guest.starts_with('/') => (host, Some(guest)),
+        Some((host, _)) if !Path::new(text).exists() => {
+            return Err(format!("the path in the sandbox must begin with / (--file {host}:/PATH)"));
+        }
+        _ => (text, None),
+    };
+    let host = std::path::absolute(host).map_err(|error| error.to_string())?;
+    let guest = guest.map_or_else(|| host.clone(), PathBuf::from);
+    Ok(FileMapping { host, guest })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(size("64M"), Ok(64 << 20));
+        assert_eq!(size("1GiB"), Ok(1 << 30));
+        assert!(size("1k").is_err() && size("big").is_err() && size("-1").is_err());
+    }
+
+    #[test]
+    fn file_mappings_name_both_sides() {
+        let both = mapping("/etc/hosts:/data/hosts").unwrap();
+        assert_eq!((both.host, both.guest), ("/etc/hosts".into(), "/data/hosts".into()));
+        let one = mapping("/etc/hosts").unwrap();
+        assert_eq!(one.guest, PathBuf::from("/etc/hosts"));
+        assert!(mapping("/etc/hosts:data").is_err());
+    }
+}

@@ -1,0 +1,182 @@
+//! `isobench compare`: the same workloads under several runtimes, a table, a report.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::arguments::{RUNTIMES, SandboxArguments, kind, program_failure, runtime_parser, workload_parser};
+use super::{Failure, interrupt};
+use crate::experiment::compare::{Candidate, Comparison, Progress, compare};
+use crate::experiment::plan::Effort;
+use crate::experiment::suite;
+use crate::report;
+use crate::results::{Results, SkippedRuntime};
+use crate::runtime::Runtime;
+use crate::runtime::launcher::Launcher;
+use crate::workload::catalogue;
+
+/// Compare runtimes: the same workloads in each, in rounds of random order.
+///
+/// Prints a table and writes index.html, report.md and results.json.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct CompareArguments {
+    /// Which runtimes, separated by commas; process is the baseline and always takes part
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = runtime_parser())]
+    runtimes: Vec<String>,
+
+    /// Which built-in workloads, separated by commas
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = workload_parser(), conflicts_with = "command")]
+    workloads: Vec<String>,
+
+    /// Some ten seconds, for a first look
+    #[arg(long, conflicts_with = "thorough")]
+    quick: bool,
+
+    /// Some minutes, for figures to be quoted
+    #[arg(long)]
+    thorough: bool,
+
+    /// Seed of the random order; the report names the one that was used
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+
+    /// The folder to write the report to
+    #[arg(long, value_name = "DIR", default_value = "reports/latest")]
+    output: PathBuf,
+
+    #[command(flatten)]
+    sandbox: SandboxArguments,
+
+    /// Your own program as the workload, with its arguments
+    #[arg(last = true, value_name = "PROGRAM [ARGUMENTS]")]
+    command: Vec<OsString>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  isobench compare
+  isobench compare --quick --workloads noop,sha256
+  isobench compare --runtimes container --thorough --seed 7 --output reports/container
+  isobench compare --memory 64M -- ./my-static-program --its-option";
+
+pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
+    let launcher = Launcher::start().map_err(Failure::failed)?;
+    interrupt::install();
+    let effort = match (arguments.quick, arguments.thorough) {
+        (true, _) => Effort::Quick,
+        (_, true) => Effort::Thorough,
+        _ => Effort::Default,
+    };
+    let workloads = candidates(&arguments, effort)?;
+    // Better to learn now than after a minute that the report cannot be written.
+    report::file::prepare_folder(&arguments.output).map_err(Failure::failed)?;
+
+    let runtimes: Vec<_> = RUNTIMES
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| wanted(&arguments.runtimes, name))
+        .map(|name| launcher.runtime(kind(name)))
+        .collect();
+    let comparison = Comparison {
+        runtimes: runtimes.iter().map(|runtime| runtime as &dyn Runtime).collect(),
+        workloads,
+        effort,
+        seed: arguments.seed.unwrap_or_else(rand::random),
+        command: std::env::args().collect(),
+    };
+    let progress = Reporter::new();
+    let outcome = compare(&comparison, &progress);
+    progress.finish();
+    let results = outcome.map_err(Failure::failed)?;
+    print_and_write(&results, &arguments.output)?;
+    let failed = results.trials.iter().filter(|trial| !trial.is_valid()).count();
+    if failed > 0 {
+        eprintln!("isobench: {failed} trials failed; the report names them");
+    }
+    Ok(match interrupt::received() {
+        Some(signal) => ExitCode::from(128 + signal as u8),
+        None if failed > 0 => ExitCode::FAILURE,
+        None => ExitCode::SUCCESS,
+    })
+}
+
+fn wanted(list: &[String], name: &str) -> bool {
+    list.is_empty() || name == crate::results::BASELINE || list.iter().any(|wanted| wanted == name)
+}
+
+fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candidate>, Failure> {
+    if !arguments.command.is_empty() {
+        let spec = arguments.sandbox.spec(&arguments.command)?;
+        return Ok(vec![suite::own(spec, effort).map_err(program_failure)?]);
+    }
+    let template = arguments.sandbox.template()?;
+    catalogue::all()
+        .iter()
+        .filter(|workload| match arguments.workloads.as_slice() {
+            // What a sandbox sees of its host is shown, not compared.
+            [] => workload.name != "probe",
+            list => list.iter().any(|wanted| wanted == workload.name),
+        })
+        .map(|workload| suite::builtin(workload, effort, &template).map_err(Failure::failed))
+        .collect()
+}
+
+/// Prints the table and writes the report.
+pub fn print_and_write(results: &Results, folder: &Path) -> Result<(), Failure> {
+    let written = report::render_all(results, folder).map_err(Failure::failed)?;
+    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    print!("{}", report::terminal::render(results, colours));
+    println!("\nReport: {}", written.html.display());
+    Ok(())
+}
+
+/// A progress bar on a terminal, plain lines elsewhere.
+struct Reporter {
+    bar: Option<ProgressBar>,
+}
+
+impl Reporter {
+    fn new() -> Reporter {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(0).with_style(style)
+        });
+        Reporter { bar }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Reporter {
+    fn skipped(&self, skipped: &SkippedRuntime) {
+        eprintln!("isobench: {} takes no part: {}; {}", skipped.runtime, skipped.reason, skipped.fix);
+    }
+
+    fn trial(&self, done: usize, of: usize, runtime: &str, workload: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_length(of as u64);
+                bar.set_position(done as u64);
+                bar.set_message(format!("{runtime} {workload}"));
+            }
+            None if done > 0 && done.is_multiple_of((of / 5).max(1)) => {
+                eprintln!("isobench: {done} of {of} trials")
+            }
+            None => {}
+        }
+    }
+
+    fn stop(&self) -> bool {
+        interrupt::received().is_some()
+    }
+}

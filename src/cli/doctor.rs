@@ -1,0 +1,64 @@
+//! `isobench doctor`: what this host can run, what not, why, and how to mend it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use super::arguments::RUNTIMES;
+use crate::measure::host::{HostFacts, KvmFacts};
+use crate::runtime::Runtime;
+use crate::runtime::launcher::Launcher;
+
+/// Tell what this host can run, and if not, why not and how to mend it.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  isobench doctor")]
+pub struct DoctorArguments {}
+
+pub fn run(_: DoctorArguments) -> Result<ExitCode, Failure> {
+    let launcher = Launcher::start().map_err(Failure::failed)?;
+    let host = HostFacts::read();
+    print_host(&host);
+    println!("\nRuntimes");
+    let mut missing = 0;
+    for (name, kind) in RUNTIMES {
+        match launcher.runtime(kind).check() {
+            Ok(notes) => {
+                println!("  {name:<10} works");
+                for note in notes {
+                    println!("             note: {note}");
+                }
+            }
+            Err(unavailable) => {
+                missing += 1;
+                println!("  {name:<10} cannot run: {}", unavailable.reason);
+                println!("             mend: {}", unavailable.fix);
+            }
+        }
+    }
+    if !host.warnings.is_empty() {
+        println!("\nWhat makes the numbers of this host less trustworthy");
+        for warning in &host.warnings {
+            println!("  - {warning}");
+        }
+    }
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_host(host: &HostFacts) {
+    println!("Host");
+    println!("  CPU        {} ({} logical)", host.cpu_model, host.logical_cpus);
+    println!("  memory     {} MiB", host.memory_bytes >> 20);
+    println!("  kernel     {}", host.kernel);
+    println!("  system     {}", host.distribution.as_deref().unwrap_or("unknown"));
+    println!("  hypervisor {}", host.hypervisor.as_deref().unwrap_or("none (bare metal)"));
+    println!("  KVM        {}", host.kvm.as_ref().map_or_else(|| "none".to_owned(), backend));
+    println!("  cgroups    {}", host.cgroup);
+    println!("  user       {}", if host.root { "root" } else { "ordinary" });
+}
+
+fn backend(kvm: &KvmFacts) -> String {
+    let how = if kvm.software { "software, no VT-x or SVM" } else { "hardware" };
+    let where_ = if kvm.nested { ", inside a virtual machine" } else { "" };
+    format!("{} ({how}{where_})", kvm.backend)
+}

@@ -1,0 +1,82 @@
+//! The command line: arguments and printing, nothing else.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod arguments;
+mod compare;
+mod doctor;
+mod interrupt;
+mod report;
+mod run;
+mod workloads;
+
+/// Runs the same workload, byte for byte, in a container and in a KVM microVM, and measures what
+/// isolation costs.
+///
+/// Without a command: isobench compare.
+#[derive(Debug, Parser)]
+#[command(name = "isobench", version = crate::VERSION, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    compare: compare::CompareArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  isobench                                     compare the built-in workloads, write reports/latest/
+  isobench run --runtime microvm -- busybox echo hello
+  isobench compare --quick -- ./my-program --its-option
+  isobench doctor                              what can this host run, and if not, why not";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArguments),
+    Compare(compare::CompareArguments),
+    Report(report::ReportArguments),
+    Doctor(doctor::DoctorArguments),
+    Workloads(workloads::WorkloadsArguments),
+}
+
+/// Parses the arguments, runs the command, and turns an error into one line and an exit status:
+/// 2 for wrong usage, 1 for a failed run; `run` passes the program's own status through.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => compare::run(cli.compare),
+        Some(Command::Compare(arguments)) => compare::run(arguments),
+        Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Report(arguments)) => report::run(arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(arguments),
+        Some(Command::Workloads(arguments)) => workloads::run(arguments),
+    };
+    match outcome {
+        Ok(status) => status,
+        Err(failure) => {
+            eprintln!("isobench: {}", failure.message);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// An error on its way to the user.
+#[derive(Debug)]
+struct Failure {
+    message: String,
+    status: u8,
+}
+
+impl Failure {
+    /// A run that failed: status 1.
+    fn failed(error: impl std::fmt::Display) -> Failure {
+        Failure { message: error.to_string(), status: 1 }
+    }
+
+    /// Wrong usage: status 2.
+    fn usage(error: impl std::fmt::Display) -> Failure {
+        Failure { message: error.to_string(), status: 2 }
+    }
+}

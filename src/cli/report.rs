@@ -1,0 +1,29 @@
+//! `isobench report`: a report from a results file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Failure;
+use crate::report;
+
+/// Make the report again from a results file.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  isobench report reports/latest/results.json\n  isobench report old.json --output reports/old"
+)]
+pub struct ReportArguments {
+    /// The results file that a comparison wrote
+    results: PathBuf,
+
+    /// The folder to write index.html, report.md and results.json to
+    #[arg(long, value_name = "DIR", default_value = "reports/latest")]
+    output: PathBuf,
+}
+
+pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
+    let results = report::file::read(&arguments.results).map_err(Failure::failed)?;
+    super::compare::print_and_write(&results, &arguments.output)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,189 @@
+//! `isobench run`: one program in one sandbox.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::ExitCode;
+
+use clap::Args;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::pipe2;
+use serde::Serialize;
+
+use super::arguments::{self, SandboxArguments, program_failure, runtime_parser};
+use super::{Failure, interrupt};
+use crate::experiment::assemble;
+use crate::runtime::launcher::Launcher;
+use crate::runtime::session::{Watch, observe};
+use crate::runtime::spec::Stdio;
+use crate::runtime::trial::{Crossings, Exit, Trial};
+use crate::runtime::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport};
+
+/// Run one program in one sandbox.
+///
+/// Standard streams and the exit status pass through, as with docker run: 128 + N for a death by
+/// signal N, 124 for a timeout, 125 when the sandbox failed, 126 when the program cannot run, 127
+/// when there is no such program.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RunArguments {
+    /// How to run it
+    #[arg(long, value_name = "RUNTIME", default_value = "container", value_parser = runtime_parser())]
+    runtime: String,
+
+    #[command(flatten)]
+    sandbox: SandboxArguments,
+
+    /// Capture the output and print everything measured as one JSON document
+    #[arg(long)]
+    json: bool,
+
+    /// The program (a path, a name on PATH, or a built-in workload) and its arguments
+    #[arg(last = true, required = true, value_name = "PROGRAM [ARGUMENTS]")]
+    command: Vec<OsString>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  isobench run -- busybox sh -c 'echo I am process $$'
+  isobench run --runtime microvm --file notes.txt:/notes.txt -- busybox wc /notes.txt
+  isobench run --runtime container --without net,seccomp --json -- noop
+  isobench run --runtime microvm --memory 64M --timeout 5s -- ./my-static-program";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document {
+    trial: Trial,
+    stdout: String,
+    stderr: String,
+}
+
+pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
+    let launcher = Launcher::start().map_err(Failure::failed)?;
+    let spec = arguments.sandbox.spec(&arguments.command)?;
+    interrupt::install();
+    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
+    let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
+    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+}
+
+/// A spec that cannot be run is the program's fault, anything else the sandbox's.
+fn launch_failure(error: RuntimeError) -> Failure {
+    match error {
+        RuntimeError::BadSpec(_) => program_failure(error),
+        other => Failure { message: other.to_string(), status: 125 },
+    }
+}
+
+fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
+    let mut input = Vec::new();
+    if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        std::io::stdin().read_to_end(&mut input).map_err(Failure::failed)?;
+    }
+    let watch = Watch::Input(&input);
+    let observed = observe(prepared, watch, &|| interrupt::received().is_some()).map_err(launch_failure)?;
+    let name = arguments.command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let trial = assemble::trial(&arguments.runtime, &name, 0, &observed, watch, None);
+    let status = trial.exit.status();
+    let document = Document {
+        trial,
+        stdout: String::from_utf8_lossy(&observed.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&observed.stderr).into_owned(),
+    };
+    let text = serde_json::to_string_pretty(&document).map_err(Failure::failed)?;
+    writeln!(std::io::stdout(), "{text}").map_err(Failure::failed)?;
+    Ok(ExitCode::from(status as u8))
+}
+
+fn pass_through(prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
+    let duplicate = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Failure::failed);
+    let stdin = std::io::stdin();
+    // A sandbox is in a process group of its own, which may not read the terminal: we read it instead.
+    let (stdin, feeder) = if std::io::IsTerminal::is_terminal(&stdin) {
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(Failure::failed)?;
+        (reader, Some(writer))
+    } else {
+        (duplicate(stdin.as_fd())?, None)
+    };
+    let stdio = Stdio {
+        stdin,
+        stdout: duplicate(std::io::stdout().as_fd())?,
+        stderr: duplicate(std::io::stderr().as_fd())?,
+    };
+    let mut sandbox = prepared.launch(stdio).map_err(launch_failure)?;
+    let stopped_by = wait(&mut *sandbox, feeder)?;
+    let report = sandbox.finish().map_err(launch_failure)?;
+    explain(&report);
+    let status = stopped_by.map_or_else(|| report.exit.status(), |signal| 128 + signal);
+    Ok(ExitCode::from(status as u8))
+}
+
+/// Waits for the end; the signal that made us kill it, if one did.
+fn wait(sandbox: &mut dyn Sandbox, mut feeder: Option<OwnedFd>) -> Result<Option<i32>, Failure> {
+    let mut stopped_by = None;
+    while !sandbox.has_ended().map_err(launch_failure)? {
+        let stdin = std::io::stdin();
+        let mut fds = vec![PollFd::new(sandbox.ended_fd(), PollFlags::POLLIN)];
+        if feeder.is_some() {
+            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+        }
+        let outcome = poll(&mut fds, PollTimeout::NONE);
+        let typed = fds.get(1).is_some_and(|fd| fd.any().unwrap_or(false));
+        drop(fds);
+        if let (None, Some(signal)) = (stopped_by, interrupt::received()) {
+            stopped_by = Some(signal);
+            sandbox.kill();
+        }
+        match outcome {
+            Ok(_) if typed => feeder = feeder.and_then(feed),
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(Failure::failed(error)),
+        }
+    }
+    Ok(stopped_by)
+}
+
+/// Hands on what was typed; gives the pipe back unless either side has come to its end.
+fn feed(pipe: OwnedFd) -> Option<OwnedFd> {
+    let mut typed = [0; 4096];
+    let read = nix::unistd::read(std::io::stdin(), &mut typed).ok().filter(|read| *read > 0)?;
+    let mut rest = &typed[..read];
+    while !rest.is_empty() {
+        match nix::unistd::write(&pipe, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(pipe)
+}
+
+/// One line for every way to end that the program itself could not tell about.
+fn explain(report: &SandboxReport) {
+    match &report.exit {
+        Exit::Death(death) => eprintln!("isobench: {}", death.message),
+        Exit::LaunchFailed(reason) => eprintln!("isobench: the sandbox could not be built: {reason}"),
+        Exit::Timeout => eprintln!("isobench: killed after the timeout; give more time with --timeout"),
+        Exit::Code(_) | Exit::Signal(_) => {}
+    }
+    if !report.exit.is_success() {
+        if let Some(advice) = missing_calls(&report.crossings) {
+            eprintln!("isobench: {advice}");
+        }
+        for note in &report.notes {
+            eprintln!("isobench: {note}");
+        }
+    }
+}
+
+fn missing_calls(crossings: &Crossings) -> Option<String> {
+    let names: Vec<&str> = crossings.missing_calls.iter().map(|call| call.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the program made system calls that the tiny guest kernel lacks: {}; run it with --runtime container, \
+             or in a full Linux guest",
+            names.join(", ")
+        )
+    })
+}

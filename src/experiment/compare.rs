@@ -1,0 +1,291 @@
+//! The comparison: the same workloads under several runtimes, in rounds of random order.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::plan::{Effort, Step, order};
+use super::{ExperimentError, assemble};
+use crate::measure::clock::monotonic_ns;
+use crate::results::{self, BASELINE, CONTROL, HostFacts, Plan, PlannedWorkload, Results, SkippedRuntime};
+use crate::runtime::session::{Watch, observe};
+use crate::runtime::spec::{LaunchSpec, Measure};
+use crate::runtime::trial::Trial;
+use crate::runtime::{Prepared, Runtime, RuntimeError};
+
+/// The environment variable that makes a built-in workload wait for the end of its standard input
+/// before it exits, so that its memory can be read while it is there.
+pub const HOLD: &std::ffi::CStr = c"ISOBENCH_HOLD=1";
+
+/// One workload to compare.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// What the results say about it.
+    pub planned: PlannedWorkload,
+    /// How to launch it.
+    pub spec: LaunchSpec,
+    /// The standard output of a right result, where known.
+    pub expected: Option<String>,
+    /// It honours [`HOLD`].
+    pub can_hold: bool,
+}
+
+/// What to compare.
+pub struct Comparison<'a> {
+    /// The runtimes, the baseline first.
+    pub runtimes: Vec<&'a dyn Runtime>,
+    /// The workloads.
+    pub workloads: Vec<Candidate>,
+    /// How much.
+    pub effort: Effort,
+    /// Seed of the order.
+    pub seed: u64,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+}
+
+/// What the caller is told while it runs.
+pub trait Progress {
+    /// A runtime takes no part.
+    fn skipped(&self, skipped: &SkippedRuntime);
+    /// So many of so many trials are done; the next one is this.
+    fn trial(&self, done: usize, of: usize, runtime: &str, workload: &str);
+    /// True when the user wants to stop.
+    fn stop(&self) -> bool;
+}
+
+/// A (runtime, workload) pair, ready to be launched.
+struct Cell<'a> {
+    runtime: &'a str,
+    workload: &'a Candidate,
+    plain: Box<dyn Prepared + 'a>,
+    footprint: Box<dyn Prepared + 'a>,
+    syscalls: Option<Box<dyn Prepared + 'a>>,
+}
+
+/// Runs it. Whatever was measured before a stop is in the results.
+///
+/// # Errors
+/// When no runtime can run here, or the harness itself fails.
+pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<Results, ExperimentError> {
+    let started = jiff::Zoned::now();
+    let begin_ns = monotonic_ns();
+    let host = HostFacts::read();
+    let (cells, names, skipped) = prepare(comparison, progress)?;
+    let workloads = comparison.workloads.len();
+
+    let rounds: Vec<u32> = comparison.workloads.iter().map(|workload| workload.planned.rounds).collect();
+    let steps = order(names.len(), &rounds, comparison.seed);
+    let mut run = Run { cells: &cells, workloads, progress, trials: Vec::new(), interrupted: false };
+    run.warm_up()?;
+    run.footprints(comparison.effort.footprint_trials())?;
+    run.count_syscalls()?;
+    run.rounds(&steps, comparison, begin_ns)?;
+    let (trials, interrupted) = (run.trials, run.interrupted);
+
+    Ok(Results {
+        version: results::VERSION,
+        tool: crate::VERSION.to_owned(),
+        started: started.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+        duration_ns: monotonic_ns() - begin_ns,
+        command: comparison.command.clone(),
+        seed: comparison.seed,
+        plan: Plan {
+            runtimes: names,
+            workloads: comparison.workloads.iter().map(|workload| workload.planned.clone()).collect(),
+            warmup_rounds: 1,
+            budget_ns: comparison.effort.budget().as_nanos() as u64,
+            limits: comparison.workloads.first().map(|workload| workload.spec.limits).unwrap_or_default(),
+        },
+        host,
+        skipped,
+        interrupted,
+        trials,
+    })
+}
+
+type PreparedCells<'a> = (Vec<Cell<'a>>, Vec<String>, Vec<SkippedRuntime>);
+
+/// Makes every cell ready. A runtime that cannot run here, or cannot run one of the workloads, is
+/// left out whole, so that every round stays complete.
+fn prepare<'a>(
+    comparison: &'a Comparison<'a>,
+    progress: &dyn Progress,
+) -> Result<PreparedCells<'a>, ExperimentError> {
+    let mut cells = Vec::new();
+    let mut names = Vec::new();
+    let mut skipped = Vec::new();
+    for runtime in &comparison.runtimes {
+        let mut rows = vec![runtime.name()];
+        if runtime.name() == BASELINE {
+            rows.push(CONTROL);
+        }
+        match runtime.check().map_err(RuntimeError::from).and_then(|_| {
+            rows.iter()
+                .flat_map(|name| {
+                    comparison.workloads.iter().map(move |workload| cell(*runtime, name, workload))
+                })
+                .collect::<Result<Vec<_>, _>>()
+        }) {
+            Ok(ready) => {
+                cells.extend(ready);
+                names.extend(rows.into_iter().map(str::to_owned));
+            }
+            Err(error) => {
+                let (reason, fix) = match error {
+                    RuntimeError::Unavailable(missing) => (missing.reason, missing.fix),
+                    other => (other.to_string(), "see isobench doctor".to_owned()),
+                };
+                let row = SkippedRuntime { runtime: runtime.name().to_owned(), reason, fix };
+                progress.skipped(&row);
+                skipped.push(row);
+            }
+        }
+    }
+    if names.is_empty() {
+        let reasons: Vec<&str> = skipped.iter().map(|row| row.reason.as_str()).collect();
+        return Err(ExperimentError::NothingRuns(reasons.join("; ")));
+    }
+    Ok((cells, names, skipped))
+}
+
+fn cell<'a>(
+    runtime: &'a dyn Runtime,
+    name: &'a str,
+    workload: &'a Candidate,
+) -> Result<Cell<'a>, RuntimeError> {
+    let mut footprint = workload.spec.clone();
+    footprint.measure = Measure { footprint: true, syscalls: false };
+    if workload.can_hold {
+        footprint.env.push(HOLD.to_owned());
+    }
+    let mut syscalls = workload.spec.clone();
+    syscalls.measure = Measure { footprint: false, syscalls: true };
+    // A VM's calls go to its own kernel, which counts them in every trial.
+    let counts = matches!(name, "process" | "container");
+    Ok(Cell {
+        runtime: name,
+        workload,
+        plain: runtime.prepare(&workload.spec)?,
+        footprint: runtime.prepare(&footprint)?,
+        syscalls: counts.then(|| runtime.prepare(&syscalls)).transpose()?,
+    })
+}
+
+struct Run<'a> {
+    cells: &'a [Cell<'a>],
+    workloads: usize,
+    progress: &'a dyn Progress,
+    trials: Vec<Trial>,
+    interrupted: bool,
+}
+
+impl Run<'_> {
+    /// One trial of every cell that is not kept: page cache, CPU clock and branch predictors settle.
+    fn warm_up(&mut self) -> Result<(), ExperimentError> {
+        for (index, cell) in self.cells.iter().enumerate() {
+            if self.stopped() {
+                return Ok(());
+            }
+            self.progress.trial(index, self.cells.len(), cell.runtime, "warm-up");
+            // A cell that fails here fails again in its trials, and is told there.
+            let _ = observe(&*cell.plain, Watch::Input(&[]), &|| self.progress.stop());
+        }
+        Ok(())
+    }
+
+    /// Memory is sampled in trials of its own, since looking disturbs the clock.
+    fn footprints(&mut self, trials: u32) -> Result<(), ExperimentError> {
+        for round in 0..trials {
+            for cell in self.cells {
+                let watch =
+                    if cell.workload.can_hold { Watch::HoldAndSampleMemory } else { Watch::SampleMemory };
+                if !self.trial(cell, &*cell.footprint, watch, round)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// System calls are counted once a cell: they do not vary, and counting slows each of them.
+    fn count_syscalls(&mut self) -> Result<(), ExperimentError> {
+        for cell in self.cells {
+            let Some(prepared) = &cell.syscalls else { continue };
+            if !self.trial(cell, &**prepared, Watch::Input(&[]), 0)? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn rounds(
+        &mut self,
+        steps: &[Step],
+        comparison: &Comparison<'_>,
+        begin_ns: u64,
+    ) -> Result<(), ExperimentError> {
+        let mut random = StdRng::seed_from_u64(comparison.seed.wrapping_add(1));
+        let deadline_ns = begin_ns + comparison.effort.budget().as_nanos() as u64;
+        for (index, step) in steps.iter().enumerate() {
+            let begins_round = index == 0 || steps[index - 1].round != step.round;
+            if begins_round && index > 0 && monotonic_ns() > deadline_ns {
+                break;
+            }
+            let cell = &self.cells[step.runtime * self.workloads + step.workload];
+            self.progress.trial(index, steps.len(), cell.runtime, &cell.workload.planned.name);
+            sleep(comparison.effort.longest_gap().mul_f64(random.random::<f64>()));
+            if !self.trial(cell, &*cell.plain, Watch::Input(&[]), step.round)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn stopped(&mut self) -> bool {
+        self.interrupted |= self.progress.stop();
+        self.interrupted
+    }
+
+    /// Runs one trial and keeps it; false when the user wants to stop (that trial is not kept).
+    fn trial(
+        &mut self,
+        cell: &Cell<'_>,
+        prepared: &dyn Prepared,
+        watch: Watch<'_>,
+        round: u32,
+    ) -> Result<bool, ExperimentError> {
+        if self.stopped() {
+            return Ok(false);
+        }
+        let workload = cell.workload;
+        let outcome = observe(prepared, watch, &|| self.progress.stop());
+        if self.stopped() {
+            return Ok(false);
+        }
+        let observed = match outcome {
+            Ok(observed) => observed,
+            Err(error) => {
+                // One sandbox that cannot be had is a failed trial, not the end of the comparison.
+                let name = &workload.planned.name;
+                self.trials.push(assemble::failed(cell.runtime, name, round, &error));
+                return Ok(true);
+            }
+        };
+        let expected = workload.expected.as_deref();
+        self.trials.push(assemble::trial(
+            cell.runtime,
+            &workload.planned.name,
+            round,
+            &observed,
+            watch,
+            expected,
+        ));
+        Ok(true)
+    }
+}
+
+/// The longest a built-in workload may take before it counts as hung.
+pub const TRIAL_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,136 @@
+//! What a comparison sets out to run, and the random order of its rounds.
+
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+
+/// How much to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Effort {
+    /// Some ten seconds: a first look, and CI.
+    Quick,
+    /// At most a minute with its report.
+    #[default]
+    Default,
+    /// Some minutes: for figures to be quoted.
+    Thorough,
+}
+
+impl Effort {
+    /// Rounds of a workload that only starts up.
+    pub fn startup_rounds(self) -> u32 {
+        match self {
+            Effort::Quick => 15,
+            Effort::Default => 60,
+            Effort::Thorough => 300,
+        }
+    }
+
+    /// Rounds of a workload that computes.
+    pub fn work_rounds(self) -> u32 {
+        match self {
+            Effort::Quick => 5,
+            Effort::Default => 11,
+            Effort::Thorough => 50,
+        }
+    }
+
+    /// Footprint trials of every cell.
+    pub fn footprint_trials(self) -> u32 {
+        match self {
+            Effort::Quick => 1,
+            Effort::Default => 3,
+            Effort::Thorough => 10,
+        }
+    }
+
+    /// No new round begins after this.
+    pub fn budget(self) -> Duration {
+        Duration::from_secs(match self {
+            Effort::Quick => 15,
+            Effort::Default => 45,
+            Effort::Thorough => 600,
+        })
+    }
+
+    /// The longest random pause between two trials. A tight loop would hide the waits for RCU grace
+    /// periods that a start after a pause pays for.
+    pub fn longest_gap(self) -> Duration {
+        Duration::from_millis(match self {
+            Effort::Quick => 4,
+            Effort::Default => 10,
+            Effort::Thorough => 40,
+        })
+    }
+}
+
+/// One trial to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Round, from 0.
+    pub round: u32,
+    /// Index of the runtime.
+    pub runtime: usize,
+    /// Index of the workload.
+    pub workload: usize,
+}
+
+/// The timing trials in the order in which they run, from a seed.
+///
+/// A round has one trial of every cell, in random order. A workload with fewer rounds than the
+/// longest takes part in rounds spread evenly over the run, so that a drift of the host meets all alike.
+pub fn order(runtimes: usize, workload_rounds: &[u32], seed: u64) -> Vec<Step> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let rounds = workload_rounds.iter().copied().max().unwrap_or(0);
+    let mut steps = Vec::new();
+    for round in 0..rounds {
+        let mut cells: Vec<Step> = workload_rounds
+            .iter()
+            .enumerate()
+            .filter(|(_, wanted)| takes_part(round, **wanted, rounds))
+            .flat_map(|(workload, _)| (0..runtimes).map(move |runtime| Step { round, runtime, workload }))
+            .collect();
+        cells.shuffle(&mut random);
+        steps.extend(cells);
+    }
+    steps
+}
+
+/// True in `wanted` of `rounds` rounds, evenly spread.
+fn takes_part(round: u32, wanted: u32, rounds: u32) -> bool {
+    let share = |round: u32| u64::from(round) * u64::from(wanted) / u64::from(rounds);
+    share(round + 1) > share(round)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_cell_gets_its_rounds_and_every_round_is_complete(
+            runtimes in 1usize..5, rounds in proptest::collection::vec(1u32..40, 1..6), seed: u64
+        ) {
+            let steps = order(runtimes, &rounds, seed);
+            for (workload, wanted) in rounds.iter().enumerate() {
+                for runtime in 0..runtimes {
+                    let count = steps.iter().filter(|s| s.workload == workload && s.runtime == runtime).count();
+                    prop_assert_eq!(count, *wanted as usize);
+                }
+            }
+            for step in &steps {
+                let cells = steps.iter().filter(|s| s.round == step.round && s.workload == step.workload).count();
+                prop_assert_eq!(cells, runtimes);
+            }
+            prop_assert_eq!(&steps, &order(runtimes, &rounds, seed));
+        }
+    }
+
+    #[test]
+    fn another_seed_gives_another_order() {
+        assert_ne!(order(3, &[20], 1), order(3, &[20], 2));
+    }
+}

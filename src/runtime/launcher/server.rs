@@ -1,0 +1,381 @@
+//! The launcher process's loop: it starts, watches, times out, reaps and cleans up sandboxes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::{Pid, setpgid};
+
+use super::protocol::{self, Kind, MESSAGE_MAX, Reply, Request};
+use super::recipe::{Launch, Recipe, Started};
+use crate::measure::clock::{monotonic_ns, until};
+use crate::measure::processes;
+use crate::runtime::board::Board;
+use crate::runtime::cgroup::{self, Cgroup};
+use crate::runtime::spec::{LaunchSpec, Limits, Measure, Stdio};
+use crate::runtime::trial::{CpuTime, Crossings, Exit};
+use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, microvm, process};
+
+/// Serves the harness until it is gone; then kills what runs, cleans up, and ends the process.
+pub fn serve(socket: OwnedFd) -> ! {
+    let mut server = Server::new(socket);
+    let status = match server.run() {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("isobench: the launcher process failed: {error}");
+            1
+        }
+    };
+    server.kill_all();
+    // SAFETY: ends this process at once; the exit handlers belong to the harness it was forked from.
+    unsafe { libc::_exit(status) }
+}
+
+struct Server {
+    socket: OwnedFd,
+    buffer: Vec<u8>,
+    recipes: HashMap<u32, Prepared>,
+    sandboxes: BTreeMap<u32, Running>,
+    next: u32,
+}
+
+struct Prepared {
+    kind: Kind,
+    recipe: Box<dyn Recipe>,
+    timeout: Option<Duration>,
+    limits: Limits,
+}
+
+struct Running {
+    kind: Kind,
+    board: Board,
+    started: Started,
+    requested_ns: u64,
+    deadline_ns: Option<u64>,
+    /// Killed by us for this reason, whatever the processes say afterwards.
+    killed: Option<Exit>,
+}
+
+impl Server {
+    fn new(socket: OwnedFd) -> Server {
+        // A Ctrl-C is for the harness, which then asks us to stop. Neither call can fail for a process
+        // that leads no session; if one did, the sandboxes would die a little earlier.
+        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+        // Orphans of a workload without a pid namespace become our children, so that none is lost.
+        let _ = prctl::set_child_subreaper(true);
+        for ignored in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGTTOU] {
+            // SAFETY: ignoring a signal runs no handler.
+            let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
+        }
+        cgroup::sweep_stale();
+        Server {
+            socket,
+            buffer: vec![0; MESSAGE_MAX],
+            recipes: HashMap::new(),
+            sandboxes: BTreeMap::new(),
+            next: 1,
+        }
+    }
+
+    fn run(&mut self) -> std::io::Result<()> {
+        loop {
+            let (request, ended) = self.wait()?;
+            for number in ended {
+                self.end(number)?;
+            }
+            self.kill_overdue();
+            if request {
+                let Some((request, fds)) = protocol::receive(self.socket.as_fd(), &mut self.buffer)? else {
+                    return Ok(());
+                };
+                self.answer(request, fds)?;
+            }
+        }
+    }
+
+    /// Sleeps until something happens: is there a request, and which sandboxes have ended?
+    fn wait(&self) -> std::io::Result<(bool, Vec<u32>)> {
+        let mut fds = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        fds.extend(
+            self.sandboxes
+                .values()
+                .map(|running| PollFd::new(running.started.pidfd.as_fd(), PollFlags::POLLIN)),
+        );
+        let timeout = match self.sandboxes.values().filter_map(|running| running.deadline_ns).min() {
+            // Rounded up, so that the loop does not spin through the last millisecond.
+            Some(deadline) => {
+                PollTimeout::try_from(until(deadline) + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        };
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let readable = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
+        let ended = self
+            .sandboxes
+            .keys()
+            .zip(&fds[1..])
+            .filter_map(|(number, fd)| readable(fd).then_some(*number))
+            .collect();
+        Ok((readable(&fds[0]), ended))
+    }
+
+    fn answer(&mut self, request: Request, fds: Vec<OwnedFd>) -> std::io::Result<()> {
+        let reply = match request {
+            Request::Check(kind) => Reply::Checked(check(kind).map_err(|error| (error.reason, error.fix))),
+            Request::Prepare(kind, spec) => match prepare(kind, &spec) {
+                Ok(recipe) => {
+                    let number = self.number();
+                    let prepared = Prepared { kind, recipe, timeout: spec.timeout, limits: spec.limits };
+                    self.recipes.insert(number, prepared);
+                    Reply::Prepared(number)
+                }
+                Err(error) => Reply::Failed(error.into()),
+            },
+            Request::Launch(recipe, measure) => match self.launch(recipe, measure, fds) {
+                Ok((number, pid)) => Reply::Started(number, pid),
+                Err(error) => Reply::Failed(error.into()),
+            },
+            Request::Kill(number) => {
+                if let Some(running) = self.sandboxes.get_mut(&number) {
+                    running.kill(Exit::Signal(libc::SIGKILL));
+                }
+                return Ok(());
+            }
+            Request::Forget(recipe) => {
+                self.recipes.remove(&recipe);
+                return Ok(());
+            }
+        };
+        self.send(&reply)
+    }
+
+    /// A harness that is gone is noticed at the next read.
+    fn send(&self, reply: &Reply) -> std::io::Result<()> {
+        match protocol::send(self.socket.as_fd(), reply, &[]) {
+            Err(error) if error.raw_os_error() == Some(libc::EPIPE) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    fn launch(
+        &mut self,
+        recipe: u32,
+        measure: Measure,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(u32, i32), RuntimeError> {
+        let requested_ns = monotonic_ns();
+        let Ok([stdin, stdout, stderr]) = <[OwnedFd; 3]>::try_from(fds) else {
+            return Err(RuntimeError::BadSpec("a launch needs three standard streams".into()));
+        };
+        let number = self.number();
+        let Some(prepared) = self.recipes.get_mut(&recipe) else {
+            return Err(RuntimeError::BadSpec(format!("no recipe {recipe}")));
+        };
+        let board = Board::new().map_err(RuntimeError::step("mapping the board"))?;
+        let stdio = Stdio { stdin, stdout, stderr };
+        let mut started = prepared.recipe.start(Launch { stdio, board: &board, measure })?;
+        if measure.footprint && started.cgroup.is_none() {
+            started.cgroup = account(started.pid, &prepared.limits);
+        }
+        let pid = started.pid;
+        let deadline_ns = prepared.timeout.map(|timeout| requested_ns + timeout.as_nanos() as u64);
+        let kind = prepared.kind;
+        self.sandboxes
+            .insert(number, Running { kind, board, started, requested_ns, deadline_ns, killed: None });
+        Ok((number, pid))
+    }
+
+    fn kill_overdue(&mut self) {
+        let now = monotonic_ns();
+        for running in self.sandboxes.values_mut() {
+            if running.deadline_ns.is_some_and(|deadline| deadline <= now) {
+                running.kill(Exit::Timeout);
+            }
+        }
+    }
+
+    fn end(&mut self, number: u32) -> std::io::Result<()> {
+        let Some(running) = self.sandboxes.remove(&number) else { return Ok(()) };
+        let kind = running.kind;
+        let report = running.end();
+        if kind == Kind::Process {
+            self.kill_orphans();
+        }
+        self.send(&Reply::Ended(number, Box::new(report)))
+    }
+
+    fn kill_all(&mut self) {
+        for running in self.sandboxes.values_mut() {
+            running.kill(Exit::Signal(libc::SIGKILL));
+        }
+        for (_, running) in std::mem::take(&mut self.sandboxes) {
+            running.end();
+        }
+        self.kill_orphans();
+    }
+
+    /// Kills the children of ours that are no sandbox's first process: daemons that a workload
+    /// without a pid namespace left behind.
+    fn kill_orphans(&self) {
+        for pid in processes::children(std::process::id() as i32) {
+            if self.sandboxes.values().all(|running| running.started.pid != pid) {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+                reap(pid);
+            }
+        }
+    }
+}
+
+impl Running {
+    fn kill(&mut self, reason: Exit) {
+        self.deadline_ns = None;
+        self.killed.get_or_insert(reason);
+        let pid = Pid::from_raw(self.started.pid);
+        // Either may be gone already. The group first: its leader may not have made it yet.
+        let _ = kill(Pid::from_raw(-self.started.pid), Signal::SIGKILL);
+        let _ = kill(pid, Signal::SIGKILL);
+        if let Some(cgroup) = &self.started.cgroup {
+            cgroup.kill();
+        }
+    }
+
+    /// Reaps the first process, removes what was made for it, and puts the report together.
+    fn end(self) -> SandboxReport {
+        let (status, cpu) = reap(self.started.pid);
+        // What is left of its process group has no leader any more and nobody to wait for it.
+        let _ = kill(Pid::from_raw(-self.started.pid), Signal::SIGKILL);
+        let ended_ns = monotonic_ns();
+        let mut notes = Vec::new();
+        let mut usage = CgroupUsage::default();
+        if let Some(cgroup) = self.started.cgroup {
+            usage = CgroupUsage::read(&cgroup);
+            if let Err(error) = cgroup.remove() {
+                notes.push(format!("its cgroup could not be removed: {error}"));
+            }
+        }
+        let vm = self.board.report();
+        let [spawned_ns, entered_ns, exited_ns] = self.board.milestones();
+        let said = self.board.exit();
+        let exit = self.killed.unwrap_or_else(|| exit_of(said, status, self.kind));
+        if usage.oom_killed {
+            notes.push("the memory limit killed it (cgroup out of memory); give more with --memory".into());
+        }
+        let mut report = SandboxReport {
+            exit,
+            phases: self.board.phases(spawned_ns.unwrap_or(self.requested_ns)),
+            spawned_ns,
+            entered_ns,
+            exited_ns: exited_ns.or(Some(ended_ns)),
+            torn_down_ns: 0,
+            cpu,
+            crossings: Crossings { host_syscalls: self.board.host_syscalls(), ..Crossings::default() },
+            guest_memory: None,
+            cgroup_peak_bytes: usage.peak,
+            cgroup_kernel_bytes: usage.kernel,
+            notes,
+        };
+        if let Some(vm) = vm {
+            report.cpu.guest_ns = Some(vm.guest_ns);
+            report.crossings.vm_exits = vm.vm_exits;
+            report.crossings.kvm_stats = vm.kvm_stats;
+            report.crossings.guest_syscalls = Some(vm.guest_syscalls);
+            report.crossings.missing_calls = vm.missing_calls;
+            report.guest_memory = Some(vm.memory);
+            report.notes.extend(vm.notes);
+        }
+        report.torn_down_ns = monotonic_ns();
+        report
+    }
+}
+
+/// What the processes said counts; where they said nothing, how the first one ended.
+fn exit_of(said: Option<Exit>, status: i32, kind: Kind) -> Exit {
+    match said {
+        Some(exit) => exit,
+        None if libc::WIFSIGNALED(status) && kind != Kind::Process => {
+            Exit::LaunchFailed(format!("its first process was killed by signal {}", libc::WTERMSIG(status)))
+        }
+        None if libc::WIFSIGNALED(status) => Exit::Signal(libc::WTERMSIG(status)),
+        None if kind == Kind::Process => Exit::Code(libc::WEXITSTATUS(status)),
+        None => Exit::LaunchFailed(format!(
+            "its first process ended with status {} and said nothing",
+            libc::WEXITSTATUS(status)
+        )),
+    }
+}
+
+/// Waits for a child of ours; its status and its CPU time, the children it waited for included.
+fn reap(pid: libc::pid_t) -> (i32, CpuTime) {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    loop {
+        // SAFETY: both pointers are valid for the writes that wait4(2) makes.
+        let reaped = unsafe { libc::wait4(pid, &mut status, 0, usage.as_mut_ptr()) };
+        if reaped != -1 || nix::errno::Errno::last() != nix::errno::Errno::EINTR {
+            break;
+        }
+    }
+    // SAFETY: zeroed before the call, which is a valid rusage.
+    let usage = unsafe { usage.assume_init() };
+    let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
+    (status, CpuTime { user_ns: ns(usage.ru_utime), system_ns: ns(usage.ru_stime), guest_ns: None })
+}
+
+#[derive(Default)]
+struct CgroupUsage {
+    peak: Option<u64>,
+    kernel: Option<u64>,
+    oom_killed: bool,
+}
+
+impl CgroupUsage {
+    fn read(cgroup: &Cgroup) -> CgroupUsage {
+        CgroupUsage {
+            peak: cgroup.memory_peak(),
+            kernel: cgroup.memory_kernel(),
+            oom_killed: cgroup.was_oom_killed(),
+        }
+    }
+}
+
+/// Puts an already running sandbox into a cgroup of its own, for accounting only. Where that is not
+/// possible the trial goes without these columns.
+fn account(pid: libc::pid_t, limits: &Limits) -> Option<Cgroup> {
+    let unlimited = Limits { memory_bytes: u64::MAX, pids: u32::MAX, ..*limits };
+    let cgroup = Cgroup::create(&unlimited).ok()?;
+    match cgroup.add(pid) {
+        Ok(()) => Some(cgroup),
+        Err(_) => {
+            let _ = cgroup.remove();
+            None
+        }
+    }
+}
+
+fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
+    match kind {
+        Kind::Process => Ok(Vec::new()),
+        Kind::Container => container::check(),
+        Kind::Microvm => microvm::check(),
+    }
+}
+
+fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
+    match kind {
+        Kind::Process => process::prepare(spec),
+        Kind::Container => container::prepare(spec),
+        Kind::Microvm => microvm::prepare(spec),
+    }
+}
