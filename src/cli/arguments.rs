@@ -49,15 +49,10 @@ pub struct SandboxArguments {
 }
 
 impl SandboxArguments {
-    /// A spec for `command`, whose first word is the program: a path in the root where there is one,
-    /// else a built-in workload's name, else a program of the host.
+    /// A spec for `command`, whose first word names the program.
     pub fn spec(&self, command: &[OsString]) -> Result<LaunchSpec, Failure> {
         let name = command.first().ok_or_else(|| Failure::usage("no program given; put it after --"))?;
-        let program = match &self.root {
-            Some(_) => Program::InRoot(PathBuf::from(name)),
-            None if is_builtin(name) => Program::Builtin(name.to_string_lossy().into_owned()),
-            None => Program::HostFile(resolve_program(name).map_err(program_failure)?),
-        };
+        let program = resolve_program(name, self.root.as_deref()).map_err(program_failure)?;
         let argv = command.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
         Ok(LaunchSpec { program, argv, ..self.template()? })
     }
@@ -99,10 +94,6 @@ impl SandboxArguments {
     }
 }
 
-fn is_builtin(name: &OsString) -> bool {
-    name.to_str().is_some_and(|name| catalogue::find(name).is_some())
-}
-
 /// As a shell, `env` and `docker run` report it: 127 where there is no such program, 126 where it cannot run.
 pub fn program_failure(error: RuntimeError) -> Failure {
     let message = error.to_string();
@@ -126,7 +117,7 @@ pub fn runtime_parser() -> PossibleValuesParser {
 
 /// Accepts a built-in workload's name.
 pub fn workload_parser() -> PossibleValuesParser {
-    PossibleValuesParser::new(catalogue::all().iter().map(|workload| workload.name))
+    PossibleValuesParser::new(catalogue::BUILTINS.iter().map(|workload| workload.name))
 }
 
 fn isolation_parser() -> PossibleValuesParser {

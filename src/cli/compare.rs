@@ -115,7 +115,7 @@ fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candid
         return Ok(vec![suite::own(spec, effort).map_err(program_failure)?]);
     }
     let template = arguments.sandbox.template()?;
-    catalogue::all()
+    catalogue::BUILTINS
         .iter()
         .filter(|workload| match arguments.workloads.as_slice() {
             // What a sandbox sees of its host is shown, not compared.
@@ -129,8 +129,8 @@ fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candid
 /// Prints the table and writes the report.
 pub fn print_and_write(results: &Results, folder: &Path) -> Result<(), Failure> {
     let written = report::render_all(results, folder).map_err(Failure::failed)?;
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    print!("{}", report::terminal::render(results, colours));
+    let style = report::terminal::Style::detect(&std::io::stdout());
+    print!("{}", report::terminal::render(&report::summary::Summary::new(results), style));
     println!("\nReport: {}", written.html.display());
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::workload::catalogue;
 pub struct WorkloadsArguments {}
 
 pub fn run(_: WorkloadsArguments) -> Result<ExitCode, Failure> {
-    for workload in catalogue::all() {
+    for workload in catalogue::BUILTINS {
         println!("{:<10} {}", workload.name, workload.description);
     }
     Ok(ExitCode::SUCCESS)

@@ -6,17 +6,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-/// How much to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Effort {
-    /// Some ten seconds: a first look, and CI.
-    Quick,
-    /// At most a minute with its report.
-    #[default]
-    Default,
-    /// Some minutes: for figures to be quoted.
-    Thorough,
-}
+pub use crate::workload::catalogue::Effort;
 
 impl Effort {
     /// Rounds of a workload that only starts up.

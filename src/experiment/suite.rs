@@ -7,8 +7,8 @@ use super::plan::Effort;
 use crate::results::{PlannedWorkload, WorkloadKind};
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::{LaunchSpec, Program};
-use crate::workload::catalogue::{Builtin, Size};
-use crate::workload::program::open_program;
+use crate::workload::catalogue::{Builtin, expected_output};
+use crate::workload::program::{ProgramFile, open_program};
 
 /// The environment of every sandbox: nothing is inherited, so that every runtime sees the same.
 pub fn environment() -> Vec<CString> {
@@ -23,16 +23,12 @@ pub fn environment() -> Vec<CString> {
 /// # Errors
 /// When its program cannot be read.
 pub fn builtin(workload: &Builtin, effort: Effort, template: &LaunchSpec) -> Result<Candidate, RuntimeError> {
-    let size = workload.size(match effort {
-        Effort::Quick => Size::Quick,
-        Effort::Default => Size::Default,
-        Effort::Thorough => Size::Thorough,
-    });
-    let mut argv = vec![workload.name.to_owned()];
-    argv.extend(size.map(|size| size.to_string()));
+    let size = workload.size(effort);
+    let argv = workload.argv(effort);
+    let words = argv.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let spec = LaunchSpec {
         program: Program::Builtin(workload.name.to_owned()),
-        argv: argv.iter().filter_map(|arg| CString::new(arg.as_str()).ok()).collect(),
+        argv,
         timeout: template.timeout.or(Some(TRIAL_TIMEOUT)),
         ..template.clone()
     };
@@ -44,12 +40,12 @@ pub fn builtin(workload: &Builtin, effort: Effort, template: &LaunchSpec) -> Res
         planned: PlannedWorkload {
             name: workload.name.to_owned(),
             description: workload.description.to_owned(),
-            argv,
+            argv: words,
             kind: workload.kind,
-            program_sha256: open_program(&spec.program, None)?.sha256,
+            program_sha256: sha256(&open_program(&spec.program, None)?)?,
             rounds,
         },
-        expected: workload.expected_output(size),
+        expected: expected_output(workload.name, size),
         can_hold: true,
         spec,
     })
@@ -65,15 +61,19 @@ pub fn own(spec: LaunchSpec, effort: Effort) -> Result<Candidate, RuntimeError> 
     let argv = spec.argv.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     Ok(Candidate {
         planned: PlannedWorkload {
+            program_sha256: sha256(&program)?,
             name: program.name,
             description: "your own program".to_owned(),
             argv,
             kind: WorkloadKind::Own,
-            program_sha256: program.sha256,
             rounds: effort.startup_rounds(),
         },
         expected: None,
         can_hold: false,
         spec,
     })
+}
+
+fn sha256(program: &ProgramFile) -> Result<String, RuntimeError> {
+    program.sha256().map_err(RuntimeError::step(format!("reading {}", program.name)))
 }

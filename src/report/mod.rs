@@ -1,23 +1,61 @@
+//! The report of a comparison: a page, a Markdown file, a table for the terminal, and the results
+//! file that they are made from.
+//!
+//! [`Results`] → [`Summary`] → [`tables`], [`charts`], [`words`] → the editions. Each edition is
+//! made from the summary alone, so all say the same.
+
+pub mod bench;
+pub mod cell;
+pub mod charts;
+mod clean;
+mod embed;
+mod error;
+pub mod file;
+pub mod format;
+mod html;
+mod markdown;
+pub mod summary;
+#[doc(hidden)]
+pub mod synthetic;
+pub mod tables;
+pub mod terminal;
+pub mod words;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+pub use error::ReportError;
+pub use summary::Summary;
+
 use crate::results::Results;
-use std::path::*;
+
+/// The files of one report.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
+    /// The page, `index.html`: one file that needs no network.
     pub html: PathBuf,
+    /// The same content as `report.md`.
+    pub markdown: PathBuf,
+    /// Every raw trial, `results.json`.
+    pub results: PathBuf,
 }
-pub fn render_all(_: &Results, _: &Path) -> Result<Written, std::io::Error> {
-    Ok(Written { html: "x".into() })
+
+/// Writes `index.html`, `report.md` and `results.json` into `folder`, which is made where missing.
+/// Everything is drawn before anything is written, and each file appears whole or not at all.
+pub fn render_all(results: &Results, folder: &Path) -> Result<Written, ReportError> {
+    let summary = Summary::new(results);
+    let html = html::render(&summary, results)?;
+    let markdown = markdown::render(&summary);
+    let written = Written {
+        html: folder.join("index.html"),
+        markdown: folder.join("report.md"),
+        results: folder.join("results.json"),
+    };
+    file::write(&written.results, results)?;
+    file::write_whole(&written.markdown, |out| out.write_all(markdown.as_bytes()))?;
+    file::write_whole(&written.html, |out| out.write_all(html.as_bytes()))?;
+    Ok(written)
 }
-pub mod file {
-    use super::*;
-    pub fn read(_: &Path) -> Result<Results, std::io::Error> {
-        todo!()
-    }
-    pub fn prepare_folder(_: &Path) -> Result<(), std::io::Error> {
-        Ok(())
-    }
-}
-pub mod terminal {
-    use super::*;
-    pub fn render(_: &Results, _: bool) -> String {
-        String::new()
-    }
-}
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ pub mod microvm;
 pub mod process;
 pub mod session;
 pub mod spec;
+pub mod syscall_count;
 pub mod trial;
 
 #[allow(unused_imports, reason = "named by the documentation")]

@@ -1,1 +1,22 @@
+//! Statistics of the report: pure functions on slices, with no input or output of their own.
+//!
+//! - [`quantile`]: quantiles, median, median absolute deviation;
+//! - [`interval`]: the 95 % interval of a median;
+//! - [`ratio`]: the ratio of two medians, paired by round, with its 95 % interval;
+//! - [`compare`]: the verdict on a ratio, given the noise floor.
+//!
+//! No sample, a sample that is not finite, or too few samples for an interval is `None`, never a
+//! number that looks like one.
 
+pub mod compare;
+pub mod interval;
+pub mod quantile;
+pub mod ratio;
+
+#[cfg(test)]
+mod coverage;
+
+pub use compare::{Verdict, verdict};
+pub use interval::{CONFIDENCE, Interval, Method, median_interval};
+pub use quantile::{mad, median, quantile};
+pub use ratio::{Ratio, ratio_of_medians};

@@ -16,6 +16,11 @@ pub trait Recipe {
     /// The child writes phases, milestones and its end to the board; the launcher reaps it, enforces
     /// the timeout by killing [`Started::pid`] (and its process group), and reads the board.
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError>;
+
+    /// What every sandbox of this recipe lacks, in words, for the user.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One launch.

@@ -1,0 +1,189 @@
+//! Linux's constants and structures for file calls on x86-64.
+
+use crate::store::Attributes;
+
+/// A point in time since the epoch.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Time {
+    /// Seconds.
+    pub seconds: i64,
+    /// Nanoseconds, below 10⁹.
+    pub nanos: u32,
+}
+
+// include/uapi/linux/stat.h
+pub(crate) const S_IFMT: u32 = 0o170000;
+pub(crate) const S_IFIFO: u32 = 0o010000;
+pub(crate) const S_IFCHR: u32 = 0o020000;
+pub(crate) const S_IFDIR: u32 = 0o040000;
+pub(crate) const S_IFREG: u32 = 0o100000;
+pub(crate) const S_IFLNK: u32 = 0o120000;
+
+// include/uapi/asm-generic/fcntl.h
+pub(crate) const O_ACCMODE: u32 = 0o3;
+pub(crate) const O_RDONLY: u32 = 0;
+pub(crate) const O_WRONLY: u32 = 1;
+pub(crate) const O_RDWR: u32 = 2;
+pub(crate) const O_CREAT: u32 = 0o100;
+pub(crate) const O_EXCL: u32 = 0o200;
+pub(crate) const O_TRUNC: u32 = 0o1000;
+pub(crate) const O_APPEND: u32 = 0o2000;
+pub(crate) const O_NONBLOCK: u32 = 0o4000;
+pub(crate) const O_ASYNC: u32 = 0o20000;
+pub(crate) const O_DIRECT: u32 = 0o40000;
+pub(crate) const O_LARGEFILE: u32 = 0o100000;
+pub(crate) const O_DIRECTORY: u32 = 0o200000;
+pub(crate) const O_NOFOLLOW: u32 = 0o400000;
+pub(crate) const O_NOATIME: u32 = 0o1000000;
+pub(crate) const O_CLOEXEC: u32 = 0o2000000;
+pub(crate) const O_PATH: u32 = 0o10000000;
+/// `__O_TMPFILE | O_DIRECTORY`.
+pub(crate) const O_TMPFILE: u32 = 0o20000000 | O_DIRECTORY;
+
+pub(crate) const AT_FDCWD: i32 = -100;
+pub(crate) const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
+pub(crate) const AT_REMOVEDIR: u64 = 0x200;
+pub(crate) const AT_EACCESS: u64 = 0x200;
+pub(crate) const AT_SYMLINK_FOLLOW: u64 = 0x400;
+pub(crate) const AT_NO_AUTOMOUNT: u64 = 0x800;
+pub(crate) const AT_EMPTY_PATH: u64 = 0x1000;
+pub(crate) const AT_STATX_SYNC_TYPE: u64 = 0x6000;
+
+/// A call moves no more than this (include/linux/fs.h).
+pub(crate) const MAX_RW_COUNT: u64 = 0x7fff_f000;
+/// Longest name of a file.
+pub(crate) const NAME_MAX: usize = 255;
+/// Longest path, its NUL included.
+pub(crate) const PATH_MAX: usize = 4096;
+/// Symbolic links followed in one path (MAXSYMLINKS).
+pub(crate) const LINKS_MAX: u32 = 40;
+
+/// The one file system's `st_dev`: major 0, as every file system without a disk.
+const DEVICE: u64 = 26;
+const BLOCK_SIZE: u64 = 4096;
+/// `st_blocks` counts in units of 512 bytes.
+const SECTORS_PER_PAGE: u64 = 8;
+
+/// A structure being filled in field by field.
+struct Fields<const N: usize> {
+    bytes: [u8; N],
+    at: usize,
+}
+
+impl<const N: usize> Fields<N> {
+    fn new() -> Self {
+        Fields { bytes: [0; N], at: 0 }
+    }
+
+    fn put(&mut self, field: &[u8]) {
+        if let Some(place) = self.bytes.get_mut(self.at..self.at + field.len()) {
+            place.copy_from_slice(field);
+        }
+        self.at += field.len();
+    }
+
+    fn u16(&mut self, value: u16) {
+        self.put(&value.to_ne_bytes());
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.put(&value.to_ne_bytes());
+    }
+
+    fn u64(&mut self, value: u64) {
+        self.put(&value.to_ne_bytes());
+    }
+
+    fn timespec(&mut self, time: Time) {
+        self.u64(time.seconds as u64);
+        self.u64(u64::from(time.nanos));
+    }
+
+    fn statx_timestamp(&mut self, time: Time) {
+        self.u64(time.seconds as u64);
+        self.u32(time.nanos);
+        self.u32(0);
+    }
+}
+
+/// The inode number shown for a node: never 0, which would mean a deleted entry.
+pub(crate) fn inode_number(node: u32) -> u64 {
+    u64::from(node) + 1
+}
+
+/// `struct stat` (arch/x86/include/uapi/asm/stat.h).
+pub(crate) fn stat(attributes: &Attributes) -> [u8; 144] {
+    let mut stat = Fields::<144>::new();
+    stat.u64(DEVICE);
+    stat.u64(inode_number(attributes.node));
+    stat.u64(u64::from(attributes.links));
+    stat.u32(attributes.mode);
+    stat.u32(attributes.uid);
+    stat.u32(attributes.gid);
+    stat.u32(0);
+    stat.u64(u64::from(attributes.device));
+    stat.u64(attributes.size);
+    stat.u64(BLOCK_SIZE);
+    stat.u64(attributes.pages * SECTORS_PER_PAGE);
+    stat.timespec(attributes.accessed);
+    stat.timespec(attributes.modified);
+    stat.timespec(attributes.changed);
+    stat.bytes
+}
+
+/// `STATX_BASIC_STATS`: all that `stat` tells.
+const STATX_BASIC_STATS: u32 = 0x7ff;
+
+/// `struct statx` (include/uapi/linux/stat.h).
+pub(crate) fn statx(attributes: &Attributes) -> [u8; 256] {
+    let mut statx = Fields::<256>::new();
+    statx.u32(STATX_BASIC_STATS);
+    statx.u32(BLOCK_SIZE as u32);
+    statx.u64(0);
+    statx.u32(attributes.links);
+    statx.u32(attributes.uid);
+    statx.u32(attributes.gid);
+    statx.u16(attributes.mode as u16);
+    statx.u16(0);
+    statx.u64(inode_number(attributes.node));
+    statx.u64(attributes.size);
+    statx.u64(attributes.pages * SECTORS_PER_PAGE);
+    statx.u64(0);
+    statx.statx_timestamp(attributes.accessed);
+    statx.statx_timestamp(Time::default());
+    statx.statx_timestamp(attributes.changed);
+    statx.statx_timestamp(attributes.modified);
+    let (major, minor) = major_minor(attributes.device);
+    statx.u32(major);
+    statx.u32(minor);
+    statx.u32(0);
+    statx.u32(DEVICE as u32);
+    statx.bytes
+}
+
+/// Splits a device number below 2²⁰ (include/linux/kdev_t.h, new_decode_dev).
+fn major_minor(device: u32) -> (u32, u32) {
+    ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff00))
+}
+
+/// `TMPFS_MAGIC` (include/uapi/linux/magic.h).
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+/// `ST_VALID | ST_NOATIME`: reading does not change the time of access.
+const MOUNT_FLAGS: u64 = 0x20 | 0x400;
+
+/// `struct statfs`, with the file system's size and free space in bytes.
+pub(crate) fn statfs(total: u64, free: u64) -> [u8; 120] {
+    let mut statfs = Fields::<120>::new();
+    statfs.u64(TMPFS_MAGIC);
+    statfs.u64(BLOCK_SIZE);
+    statfs.u64(total / BLOCK_SIZE);
+    statfs.u64(free / BLOCK_SIZE);
+    statfs.u64(free / BLOCK_SIZE);
+    statfs.u64(0);
+    statfs.u64(0);
+    statfs.u64(0);
+    statfs.u64(NAME_MAX as u64);
+    statfs.u64(BLOCK_SIZE);
+    statfs.u64(MOUNT_FLAGS);
+    statfs.bytes
+}

@@ -1,0 +1,86 @@
+//! Host memory of one sandbox, stacked by what it is.
+
+use plotters::prelude::*;
+
+use super::super::cell::{Cell, FootprintSummary};
+use super::super::error::ReportError;
+use super::super::format::bytes;
+use super::super::summary::Summary;
+use super::super::{tables, words};
+use super::Figure;
+use super::paint::{INK, MUTED, Side, Size, draw, name, of_runtime, write};
+use super::scale::{Frame, Scale};
+
+const ROW: i32 = 52;
+
+/// A part of a bar: what it is, how many bytes, how strong its colour.
+type Part = (&'static str, f64, f64);
+
+pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
+    let rows: Vec<(&Cell, Vec<Part>)> = summary
+        .runtimes
+        .iter()
+        .filter_map(|runtime| sampled_cell(summary, runtime))
+        .filter_map(|cell| Some((cell, parts(cell.footprint.as_ref()?))))
+        .filter(|(_, parts)| !parts.is_empty())
+        .collect();
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let total = |parts: &[Part]| parts.iter().map(|part| part.1).sum::<f64>();
+    let scale = Scale::bytes(rows.iter().map(|(_, parts)| total(parts)).fold(0.0, f64::max));
+    let frame = Frame::new(ROW * rows.len() as i32);
+    let alternative = format!("Host memory of one sandbox per runtime. {}", words::memory(summary));
+    let svg = draw(frame.height(), &alternative, |area| {
+        frame.draw(area, &scale, bytes)?;
+        for (row, (cell, parts)) in rows.iter().enumerate() {
+            let middle = frame.top + ROW * row as i32 + ROW / 2 - 8;
+            let label = name(&summary.label(&cell.runtime));
+            write(area, &label, (frame.left - 12, middle), Side::Before, Size::Label, &INK)?;
+            let mut sum = 0.0;
+            for (_, size, strength) in parts {
+                let (from, to) = (frame.x(&scale, sum), frame.x(&scale, sum + size));
+                let colour = of_runtime(&cell.runtime).mix(*strength);
+                area.draw(&Rectangle::new([(from, middle - 11), (to, middle + 11)], colour.filled()))?;
+                sum += size;
+            }
+            let words: Vec<_> =
+                parts.iter().map(|(what, size, _)| format!("{what} {}", bytes(*size))).collect();
+            write(area, &words.join(" · "), (frame.left + 2, middle + 21), Side::After, Size::Small, &MUTED)?;
+            let at = (frame.to - frame.right + 12, middle);
+            write(area, &bytes(total(parts)), at, Side::After, Size::Label, &INK)?;
+        }
+        Ok(())
+    })?;
+    Ok(Some(Figure {
+        id: "memory",
+        title: "Host memory of one sandbox".to_owned(),
+        caption: "Peak PSS, and after it in the palest shade the kernel memory charged to its cgroup, where it has one. For \
+                  a virtual machine PSS falls in two: guest memory that was touched (not the amount it was given), and \
+                  what the VMM needs itself."
+            .to_owned(),
+        svg,
+        tables: vec![tables::memory(summary)],
+    }))
+}
+
+fn sampled_cell<'a>(summary: &'a Summary, runtime: &str) -> Option<&'a Cell> {
+    let start_up = summary.start_up_workload.as_deref().and_then(|workload| summary.cell(runtime, workload));
+    start_up
+        .filter(|cell| cell.footprint.is_some())
+        .or_else(|| summary.cells.iter().find(|cell| cell.runtime == runtime && cell.footprint.is_some()))
+}
+
+fn parts(footprint: &FootprintSummary) -> Vec<Part> {
+    let median = |estimate: &Option<super::super::cell::Estimate>| estimate.as_ref().map(|one| one.median);
+    let mut parts = Vec::new();
+    match (median(&footprint.guest_touched), median(&footprint.vmm_pss), median(&footprint.pss_peak)) {
+        (Some(guest), Some(own), _) => parts.extend([("guest touched", guest, 1.0), ("VMM", own, 0.6)]),
+        (_, _, Some(pss)) => parts.push(("PSS", pss, 1.0)),
+        _ => {}
+    }
+    if let Some(kernel) = median(&footprint.cgroup_kernel) {
+        parts.push(("kernel", kernel, 0.3));
+    }
+    parts
+}

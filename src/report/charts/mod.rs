@@ -1,0 +1,45 @@
+//! Charts, one file each: drawn by `plotters` as SVG, and made to follow the page's colours.
+
+mod exits;
+mod memory;
+pub(super) mod paint;
+mod phases;
+mod scale;
+mod start_up;
+mod work;
+
+use serde::Serialize;
+
+use super::error::ReportError;
+use super::summary::{MARK, Summary};
+use super::tables::Table;
+
+/// A chart with everything a reader needs who cannot see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    /// Anchor in the page.
+    pub id: &'static str,
+    /// Heading.
+    pub title: String,
+    /// What it shows and why it looks so.
+    pub caption: String,
+    /// SVG, with a text alternative.
+    pub svg: String,
+    /// The data behind it.
+    pub tables: Vec<Table>,
+}
+
+/// Every chart for which there is data, in the report's order.
+pub fn all(summary: &Summary) -> Result<Vec<Figure>, ReportError> {
+    let charts = [start_up::figure, phases::figure, memory::figure, work::figure, exits::figure];
+    let mut figures = Vec::new();
+    for chart in charts {
+        if let Some(mut figure) = chart(summary)? {
+            if let Some(caveat) = summary.kvm_caveat.as_ref().filter(|_| figure.svg.contains(MARK)) {
+                figure.caption.push_str(&format!(" {MARK} {caveat}"));
+            }
+            figures.push(figure);
+        }
+    }
+    Ok(figures)
+}
