@@ -102,7 +102,7 @@ const _: () = {
     assert!(size_of::<NodeRecord>() == 64 && align_of::<NodeRecord>() == 8);
     assert!(offset_of!(NodeRecord, mtime_seconds) == 24 && offset_of!(NodeRecord, offset) == 48);
     assert!(size_of::<EntryRecord>() == 12 && align_of::<EntryRecord>() == 4);
-    assert!(size_of::<Header>() % align_of::<NodeRecord>() == 0);
+    assert!(size_of::<Header>().is_multiple_of(align_of::<NodeRecord>()));
 };
 
 /// Why bytes are no tree.
@@ -230,7 +230,7 @@ unsafe impl Record for EntryRecord {}
 fn records<T: Record>(bytes: &[u8], count: u32) -> Result<(&[T], &[u8]), TreeError> {
     let length = (count as usize).checked_mul(size_of::<T>()).ok_or(TreeError::TooShort)?;
     let (head, rest) = bytes.split_at_checked(length).ok_or(TreeError::TooShort)?;
-    if head.as_ptr().addr() % align_of::<T>() != 0 {
+    if !head.as_ptr().addr().is_multiple_of(align_of::<T>()) {
         return Err(TreeError::Misaligned);
     }
     // SAFETY: `head` is initialised, aligned for T (checked above) and `count` times T long, lives as

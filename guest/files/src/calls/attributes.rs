@@ -81,7 +81,6 @@ impl Files {
         Ok(0)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the call's own, and the surroundings")]
     pub(super) fn change_mode_at(
         &mut self,
         dirfd: u64,
