@@ -76,26 +76,29 @@ impl Table {
 
 /// What the tool is for: per runtime, what isolation costs.
 pub fn headline(summary: &Summary) -> Table {
-    let workload = summary.start_up_workload.as_deref().unwrap_or("none");
+    let workload =
+        summary.start_up_workload.as_ref().map_or(String::new(), |name| format!(" of the workload {name}"));
     let mut table = Table::new(
         "What isolation costs",
         format!(
-            "Medians with 95 % intervals. Start-up: request to first output of the workload {workload}. Memory: peak \
+            "Medians with 95 % intervals. Start-up: request to first output{workload}. Memory: peak \
              PSS and kernel memory beyond process. Computing: time for the same CPU-bound work. Teardown: exit of \
              the workload until nothing of the sandbox is left. N×: relative to process, paired by round."
         ),
         &["Runtime"],
         &["Start-up", "Memory", "Computing", "Teardown"],
     );
+    let any_memory = summary.headline.iter().any(|row| row.memory.is_some());
+    let any_computing = summary.headline.iter().any(|row| row.computing.is_some());
     for row in &summary.headline {
-        let is_baseline = row.runtime == BASELINE;
-        let baseline = |entry: Entry| if is_baseline { Entry::with("1×", "baseline") } else { entry };
-        let zero = |entry: Entry| if is_baseline { Entry::with("0", "baseline") } else { entry };
+        let reference = |text: &str, measured: bool, entry: Entry| {
+            if row.runtime == BASELINE && measured { Entry::with(text, "baseline") } else { entry }
+        };
         table.rows.push(vec![
             Entry::new(summary.label(&row.runtime)),
             time(row.start_up.as_ref()),
-            zero(extra_bytes(row.memory.as_ref())),
-            baseline(computing_entry(row.computing.as_ref())),
+            reference("0", any_memory, extra_bytes(row.memory.as_ref())),
+            reference("1×", any_computing, computing_entry(row.computing.as_ref())),
             time(row.teardown.as_ref()),
         ]);
     }
