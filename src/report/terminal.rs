@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::format::plain;
 use super::summary::{MARK, Summary};
-use super::tables::{self, Table};
+use super::table::Table;
+use super::tables;
 use super::words;
 
 /// How to print.
