@@ -18,7 +18,7 @@ use super::file::write_whole;
 use super::format::{duration, duration_range, plain, ratio, ratio_range};
 use super::html;
 use super::summary::{MARK, VIRTUAL_MACHINES, kvm_caveat};
-use super::tables::{Entry, Table};
+use super::table::{Entry, Table};
 use crate::results::{BASELINE, HostFacts};
 
 /// Groups in the page's order with their headings; others follow by name.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::trials::{ByRound, CellTrials, Quantity, by_round, is_disturbed, pairs};
 use crate::results::WorkloadKind;
 use crate::runtime::trial::{Footprint, Trial};
 use crate::stats::{self, Interval, Verdict, median, paired_ratio};
@@ -161,62 +162,6 @@ pub struct Cell {
     pub crossings: CrossingSummary,
     /// Start-up times in ascending order, thinned to quantiles where there are many.
     pub start_up_points: Vec<f64>,
-}
-
-/// One value per round, in the order of rounds.
-pub(super) type ByRound = BTreeMap<u32, f64>;
-
-/// The trials of one cell, as the cells of other runtimes need them for comparison.
-pub(super) struct CellTrials<'a> {
-    pub runtime: &'a str,
-    pub workload: &'a str,
-    pub all: Vec<&'a Trial>,
-}
-
-impl<'a> CellTrials<'a> {
-    /// Trials whose figures count.
-    pub fn good(&self) -> impl Iterator<Item = &'a Trial> {
-        self.all.iter().copied().filter(|trial| counts(trial))
-    }
-
-    /// Trials whose times count: those that nothing disturbed, or all where there are no others.
-    pub fn timed(&self) -> Vec<&'a Trial> {
-        let calm: Vec<&Trial> = self.good().filter(|trial| !is_disturbed(trial)).collect();
-        if calm.is_empty() { self.good().collect() } else { calm }
-    }
-
-    fn by_round(&self, value: Quantity) -> ByRound {
-        by_round(&self.timed(), value)
-    }
-}
-
-/// True for a trial whose figures count.
-pub(super) fn counts(trial: &Trial) -> bool {
-    trial.exit.is_success() && trial.wrong_output.is_none()
-}
-
-fn is_disturbed(trial: &Trial) -> bool {
-    trial.footprint.is_some() || trial.crossings.host_syscalls.is_some()
-}
-
-/// Reads one number off a trial.
-pub(super) type Quantity = fn(&Trial) -> Option<f64>;
-
-/// A round that has several trials of one cell counts with their mean.
-pub(super) fn by_round(trials: &[&Trial], value: Quantity) -> ByRound {
-    let mut sums: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
-    for trial in trials {
-        if let Some(number) = value(trial) {
-            let sum = sums.entry(trial.round).or_default();
-            *sum = (sum.0 + number, sum.1 + 1.0);
-        }
-    }
-    sums.into_iter().map(|(round, (sum, n))| (round, sum / n)).collect()
-}
-
-/// The pairs of rounds that both have.
-pub(super) fn pairs(above: &ByRound, below: &ByRound) -> Vec<(f64, f64)> {
-    above.iter().filter_map(|(round, a)| Some((*a, *below.get(round)?))).collect()
 }
 
 /// The ratio of two series and its verdict.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::format::{duration, shell};
 use super::summary::{MARK, Summary};
-use super::tables::{self, Entry, Table};
+use super::table::{Entry, Table};
+use super::tables;
 use super::words;
 
 /// Renders the whole report.
@@ -35,7 +36,7 @@ pub fn render(summary: &Summary) -> String {
         tables::start_up,
         tables::phases,
         tables::memory,
-        tables::work,
+        |summary: &Summary| tables::work(summary, |_| true),
         tables::crossings,
         tables::exits,
         tables::failures,

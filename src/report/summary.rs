@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::cell::{self, ByRound, Cell, CellTrials, Measured, Overhead, Relative};
+use super::cell::{self, Cell, Measured, Overhead, Relative};
 use super::clean;
+use super::failures::{self, Failure, Note};
+use super::trials::{self, ByRound, CellTrials};
 use crate::results::{BASELINE, CONTROL, HostFacts, PlannedWorkload, Results, SkippedRuntime, WorkloadKind};
-use crate::runtime::trial::{Exit, Timeline, Trial};
+use crate::runtime::trial::{Timeline, Trial};
 use crate::stats::{Interval, paired_ratio};
 
 /// Runtimes of our own, in the report's order; others follow as planned.
@@ -43,32 +45,6 @@ pub struct Waterfall {
     pub runtime: String,
     /// Its timeline.
     pub timeline: Timeline,
-}
-
-/// Failed trials of one cell that failed for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// Runtime name.
-    pub runtime: String,
-    /// Workload name.
-    pub workload: String,
-    /// Why.
-    pub reason: String,
-    /// How many trials.
-    pub trials: usize,
-    /// All trials of the cell.
-    pub of: usize,
-}
-
-/// A remark of a runtime about its trials.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Note {
-    /// Runtime name.
-    pub runtime: String,
-    /// What was left out or could not be done.
-    pub text: String,
-    /// Trials that say so.
-    pub trials: usize,
 }
 
 /// What a results file says.
@@ -157,9 +133,9 @@ impl Summary {
             headline: runtimes.iter().map(|runtime| headline(runtime)).collect(),
             control: grouped.iter().any(|cell| cell.runtime == CONTROL).then(|| headline(CONTROL)),
             waterfalls: waterfalls(&runtimes, start_up_workload.as_deref(), &grouped),
-            failures: failures(&grouped),
+            failures: failures::failures(&grouped),
             skipped: results.skipped.clone(),
-            notes: notes(&grouped),
+            notes: failures::notes(&grouped),
             kvm_caveat: kvm_caveat(&results.host, !virtual_machines.is_empty()),
             runtimes,
             workloads,
@@ -276,7 +252,7 @@ fn headline(
 fn computing(grouped: &[CellTrials], kinds: &HashMap<&str, WorkloadKind>) -> BTreeMap<String, Relative> {
     let mut times: BTreeMap<&str, BTreeMap<&str, ByRound>> = BTreeMap::new();
     for cell in grouped.iter().filter(|cell| kinds.get(cell.workload) == Some(&WorkloadKind::Cpu)) {
-        let series = cell::by_round(&cell.timed(), cell::work_time);
+        let series = trials::by_round(&cell.timed(), cell::work_time);
         times.entry(cell.runtime).or_default().insert(cell.workload, series);
     }
     let Some(baseline) = times.get(BASELINE) else { return BTreeMap::new() };
@@ -301,7 +277,7 @@ fn computing(grouped: &[CellTrials], kinds: &HashMap<&str, WorkloadKind>) -> BTr
     };
     let floor: Option<Interval> = times.get(CONTROL).and_then(|control| {
         let (own, base) = scores(control);
-        paired_ratio(&cell::pairs(&own, &base))?.interval
+        paired_ratio(&trials::pairs(&own, &base))?.interval
     });
     times
         .iter()
@@ -324,54 +300,6 @@ fn waterfalls(runtimes: &[String], workload: Option<&str>, grouped: &[CellTrials
         Some(Waterfall { runtime: runtime.clone(), timeline: middle.timeline.clone() })
     };
     runtimes.iter().filter_map(of_runtime).collect()
-}
-
-/// Why a trial does not count, in one line; `None` when it does.
-pub fn failure_reason(trial: &Trial) -> Option<String> {
-    match &trial.exit {
-        Exit::Code(0) => trial.wrong_output.as_ref().map(|what| format!("wrong output: {what}")),
-        Exit::Code(code) => Some(format!("ended with status {code}")),
-        Exit::Signal(signal) => Some(match nix::sys::signal::Signal::try_from(*signal) {
-            Ok(known) => format!("killed by {known}"),
-            Err(_) => format!("killed by signal {signal}"),
-        }),
-        Exit::Timeout => Some("ran past its timeout".to_owned()),
-        Exit::Death(death) => Some(death.message.clone()),
-        Exit::LaunchFailed(why) => Some(format!("could not be launched: {why}")),
-    }
-}
-
-fn failures(grouped: &[CellTrials]) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    for cell in grouped {
-        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-        for reason in cell.all.iter().filter_map(|trial| failure_reason(trial)) {
-            *reasons.entry(reason).or_default() += 1;
-        }
-        failures.extend(reasons.into_iter().map(|(reason, trials)| Failure {
-            runtime: cell.runtime.to_owned(),
-            workload: cell.workload.to_owned(),
-            reason,
-            trials,
-            of: cell.all.len(),
-        }));
-    }
-    failures
-}
-
-fn notes(grouped: &[CellTrials]) -> Vec<Note> {
-    let mut counts: Vec<Note> = Vec::new();
-    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
-    for trial in grouped.iter().flat_map(|cell| &cell.all) {
-        for text in &trial.notes {
-            let place = *places.entry((&trial.runtime, text)).or_insert_with(|| {
-                counts.push(Note { runtime: trial.runtime.clone(), text: text.clone(), trials: 0 });
-                counts.len() - 1
-            });
-            counts[place].trials += 1;
-        }
-    }
-    counts
 }
 
 fn is_virtual_machine(runtime: &str, grouped: &[CellTrials]) -> bool {

@@ -49,7 +49,7 @@ fn every_edition_says_the_same() {
         [BASELINE, "container", "microvm", "docker"],
         "no control among them"
     );
-    for id in ["start-up", "phases", "memory", "work", "exits"] {
+    for id in ["start-up", "phases", "memory", "computing", "work", "exits"] {
         assert!(editions.html.contains(&format!("<section id=\"{id}\">")), "{id}");
     }
     assert!(!editions.html.contains("Not measured in this run"));

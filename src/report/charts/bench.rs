@@ -42,14 +42,15 @@ pub fn figure(title: &str, members: &[&Benchmark], marked: bool) -> Result<Figur
             let (from, to) = (frame.x(&scale, one.low), frame.x(&scale, one.high));
             let (start, middle) = (frame.from + frame.left, frame.x(&scale, one.median));
             let colour = of_runtime(&one.runtime);
-            if logarithmic {
-                area.draw(&Circle::new((middle, y), 5, colour.filled()))?;
-            } else {
+            if !logarithmic {
                 area.draw(&Rectangle::new([(start, y - 8), (middle, y + 8)], colour.mix(0.8).filled()))?;
             }
             area.draw(&PathElement::new([(from, y), (to, y)], INK.stroke_width(2)))?;
             for end in [from, to] {
                 area.draw(&PathElement::new([(end, y - 4), (end, y + 4)], INK.stroke_width(2)))?;
+            }
+            if logarithmic {
+                area.draw(&Circle::new((middle, y), 5, colour.filled()))?;
             }
             write(
                 area,

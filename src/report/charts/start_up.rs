@@ -36,17 +36,17 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
                 Size::Label,
                 &INK,
             )?;
+            let Some(first) = &cell.first_output else { continue };
+            let x = frame.x(&scale, first.estimate.median);
+            area.draw(&Rectangle::new([(x - 1, middle - 17), (x + 1, middle + 17)], INK.filled()))?;
+            let value = duration(first.estimate.median);
+            write(area, &value, (frame.to - frame.right + 12, middle), Side::After, Size::Label, &INK)?;
             for (number, point) in cell.start_up_points.iter().enumerate() {
                 // Dots of near values stand apart in height: multiples of the golden ratio spread evenly.
                 let spread = (number as f64 * 0.618_034).fract() - 0.5;
                 let at = (frame.x(&scale, *point), middle + (spread * f64::from(ROW) * 0.55) as i32);
                 area.draw(&Circle::new(at, 3, colour.mix(0.38).filled()))?;
             }
-            let Some(first) = &cell.first_output else { continue };
-            let x = frame.x(&scale, first.estimate.median);
-            area.draw(&Rectangle::new([(x - 1, middle - 17), (x + 1, middle + 17)], INK.filled()))?;
-            let value = duration(first.estimate.median);
-            write(area, &value, (frame.to - frame.right + 12, middle), Side::After, Size::Label, &INK)?;
         }
         Ok(())
     })?;
