@@ -57,13 +57,13 @@ pub(crate) struct Descriptors {
 impl Descriptors {
     /// Descriptors 0, 1 and 2, on the console.
     pub(crate) fn with_console() -> Descriptors {
+        let slot = |open| Some(Slot { open, close_on_exec: false });
+        let open = |stream, flags| {
+            Some(Open { references: 1, ..Open::new(Store::console(stream), Kind::Console(stream), flags) })
+        };
         let mut descriptors = Descriptors { slots: Vec::with_capacity(8), opens: Vec::with_capacity(8) };
-        for stream in 0..3 {
-            let flags = if stream == 0 { O_RDONLY } else { O_WRONLY };
-            let open = Open::new(Store::console(stream), Kind::Console(stream), flags);
-            // Cannot fail: there is room for three.
-            let _ = descriptors.install(open, false);
-        }
+        descriptors.slots.extend([slot(0), slot(1), slot(2)]);
+        descriptors.opens.extend([open(0, O_RDONLY), open(1, O_WRONLY), open(2, O_WRONLY)]);
         descriptors
     }
 

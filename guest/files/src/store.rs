@@ -69,7 +69,8 @@ pub(crate) struct Attributes {
 
 pub(crate) struct Store {
     tree: Tree<'static>,
-    ram: BTreeMap<NodeId, Node>,
+    /// Boxed, so that the map moves pointers only when it grows.
+    ram: BTreeMap<NodeId, Box<Node>>,
     next: NodeId,
 }
 
@@ -89,6 +90,10 @@ impl Store {
         DESCRIPTOR_LINK + fd
     }
 
+    fn in_ram(&self, id: NodeId) -> Option<&Node> {
+        self.ram.get(&id).map(Box::as_ref)
+    }
+
     pub(crate) fn kind(&self, id: NodeId) -> Result<Kind, Errno> {
         if id >= DESCRIPTOR_LINK {
             return Ok(Kind::DescriptorLink(id - DESCRIPTOR_LINK));
@@ -96,7 +101,7 @@ impl Store {
         if id >= CONSOLE {
             return Ok(Kind::Console(id - CONSOLE));
         }
-        if let Some(node) = self.ram.get(&id) {
+        if let Some(node) = self.in_ram(id) {
             return Ok(match &node.content {
                 Content::Directory(_) => Kind::Directory,
                 Content::Regular(_) => Kind::Regular,
@@ -135,7 +140,7 @@ impl Store {
             // To the program the console is what a container's harness gives it: a pipe.
             return Ok(Attributes { node: id, mode: S_IFIFO | 0o600, links: 1, ..Attributes::default() });
         }
-        if let Some(node) = self.ram.get(&id) {
+        if let Some(node) = self.in_ram(id) {
             let (size, pages, device) = match &node.content {
                 Content::Directory(directory) => ((directory.len() + 2) * ENTRY_SIZE, 0, 0),
                 Content::Regular(data) => (data.size(), data.pages_held(), 0),
@@ -197,7 +202,7 @@ impl Store {
             alloc::collections::btree_map::Entry::Occupied(node) => Ok(node.into_mut()),
             alloc::collections::btree_map::Entry::Vacant(vacant) => {
                 let record = tree.node(id).ok_or(Errno::ENOENT)?;
-                Ok(vacant.insert(copy_of(&tree, id, record)?))
+                Ok(vacant.insert(Box::new(copy_of(&tree, id, record)?)))
             }
         }
     }
@@ -216,7 +221,7 @@ impl Store {
         }
         self.next += 1;
         let node = Node { mode, links, uid: 0, gid: 0, accessed: now, modified: now, changed: now, content };
-        self.ram.insert(id, node);
+        self.ram.insert(id, Box::new(node));
         Ok(id)
     }
 
@@ -236,14 +241,14 @@ impl Store {
 
     /// Whether a node has no name left.
     pub(crate) fn is_nameless(&self, id: NodeId) -> bool {
-        self.ram.get(&id).is_some_and(|node| node.links == 0)
+        self.in_ram(id).is_some_and(|node| node.links == 0)
     }
 
     // --- Directories ---
 
     /// Finds a name in a directory. `ENOTDIR` if it is none.
     pub(crate) fn lookup(&self, directory: NodeId, name: &[u8]) -> Result<Option<NodeId>, Errno> {
-        match self.ram.get(&directory) {
+        match self.in_ram(directory) {
             Some(Node { content: Content::Directory(directory), .. }) => Ok(directory.find(&self.tree, name)),
             Some(_) => Err(Errno::ENOTDIR),
             None => {
@@ -258,7 +263,7 @@ impl Store {
 
     /// The directory that a directory lies in; the root's is the root.
     pub(crate) fn parent(&self, directory: NodeId) -> Result<NodeId, Errno> {
-        match self.ram.get(&directory) {
+        match self.in_ram(directory) {
             Some(Node { content: Content::Directory(directory), .. }) => Ok(directory.parent),
             Some(Node { content: Content::DescriptorDirectory, .. }) | None => {
                 Ok(self.tree.node(directory).ok_or(Errno::ENOTDIR)?.parent)
@@ -269,7 +274,7 @@ impl Store {
 
     /// The first entry of a directory at `position` or later; see [`Directory::entry_from`].
     pub(crate) fn entry_from(&self, directory: NodeId, position: u64) -> Result<Option<Listed<'_>>, Errno> {
-        match self.ram.get(&directory) {
+        match self.in_ram(directory) {
             Some(Node { content: Content::Directory(directory), .. }) => {
                 Ok(directory.entry_from(&self.tree, position))
             }
@@ -318,7 +323,7 @@ impl Store {
 
     /// The length of a regular file.
     pub(crate) fn size(&self, id: NodeId) -> u64 {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Regular(data), .. }) => data.size(),
             Some(_) => 0,
             None => self.tree.node(id).map_or(0, |record| record.length),
@@ -327,7 +332,7 @@ impl Store {
 
     /// Reads a regular file; returns how many bytes.
     pub(crate) fn read(&self, id: NodeId, offset: u64, buffer: &mut [u8]) -> usize {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Regular(data), .. }) => data.read(offset, buffer),
             Some(_) => 0,
             None => {
@@ -343,7 +348,7 @@ impl Store {
 
     /// The tree's bytes of a regular file whose contents nobody has changed.
     pub(crate) fn unchanged_contents(&self, id: NodeId) -> Option<&'static [u8]> {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Regular(data), .. }) => data.unchanged(),
             Some(_) => None,
             None => self
@@ -366,7 +371,7 @@ impl Store {
 
     /// The target of a symbolic link. `EINVAL` if it is none.
     pub(crate) fn target(&self, id: NodeId) -> Result<&[u8], Errno> {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Symlink(target), .. }) => Ok(target),
             Some(_) => Err(Errno::EINVAL),
             None => match self.tree.node(id) {
@@ -378,7 +383,7 @@ impl Store {
 
     /// What an epoll set watches.
     pub(crate) fn watched(&self, id: NodeId) -> Result<&BTreeMap<u32, Watched>, Errno> {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Watch(set), .. }) => Ok(set),
             _ => Err(Errno::EINVAL),
         }
@@ -386,7 +391,7 @@ impl Store {
 
     /// The bytes in a pipe.
     pub(crate) fn pipe(&mut self, id: NodeId) -> Result<&mut VecDeque<u8>, Errno> {
-        match self.ram.get_mut(&id) {
+        match self.ram.get_mut(&id).map(Box::as_mut) {
             Some(Node { content: Content::Pipe(bytes), .. }) => Ok(bytes),
             _ => Err(Errno::EBADF),
         }

@@ -560,6 +560,11 @@ fn files_are_mapped_by_offset() {
     assert_eq!(guest.files.read_at(fd, 8192, &mut page), Ok(10_000 - 8192));
     assert_eq!(guest.files.read_at(fd, 20_000, &mut page), Ok(0));
     assert_eq!(guest.files.size_of(1).unwrap_err().0, libc::ENODEV);
+    assert_eq!(guest.files.contents_of(fd), Some(&[b'x'; 10_000][..]));
+    assert_eq!(guest.files.contents_of(1), None);
+    guest.put("/etc/large", b"changed");
+    assert_eq!(guest.files.contents_of(fd), None);
+    guest.put("/etc/large", &[b'x'; 10_000]);
     // A shared memory file, as a program makes one to map it.
     let memory = guest.call_path(libc::SYS_memfd_create, "shm", &[1]).unwrap();
     guest.call(libc::SYS_ftruncate, &[memory, 4096]).unwrap();

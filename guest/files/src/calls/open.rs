@@ -45,7 +45,7 @@ impl Files {
         self.descriptors.free_slot(0)?;
         let start = self.start(dirfd, path)?;
         if temporary {
-            let directory = self.find(start, path, true)?;
+            let directory = self.find(start, path, flags & O_NOFOLLOW == 0)?;
             return self.open_temporary(directory, flags, mode, host);
         }
         let (node, parent, created) = if flags & O_CREAT != 0 {
