@@ -61,10 +61,11 @@ impl Descriptors {
         let open = |stream, flags| {
             Some(Open { references: 1, ..Open::new(Store::console(stream), Kind::Console(stream), flags) })
         };
-        let mut descriptors = Descriptors { slots: Vec::with_capacity(8), opens: Vec::with_capacity(8) };
-        descriptors.slots.extend([slot(0), slot(1), slot(2)]);
-        descriptors.opens.extend([open(0, O_RDONLY), open(1, O_WRONLY), open(2, O_WRONLY)]);
-        descriptors
+        // With room for some more: most programs open a few files at a time.
+        Descriptors {
+            slots: Vec::from([slot(0), slot(1), slot(2), None, None, None, None, None]),
+            opens: Vec::from([open(0, O_RDONLY), open(1, O_WRONLY), open(2, O_WRONLY), None, None, None]),
+        }
     }
 
     fn slot(&self, fd: u64) -> Result<Slot, Errno> {
