@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::kind::Kind;
 use crate::linux::{O_ACCMODE, O_PATH, O_RDONLY, O_RDWR, O_WRONLY};
-use crate::store::{Kind, NodeId, Store};
+use crate::store::{NodeId, Store};
 use crate::{Errno, Files};
 
 /// Descriptors a process may have, as `RLIMIT_NOFILE` is by default.

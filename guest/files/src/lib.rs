@@ -21,6 +21,7 @@ mod data;
 mod descriptor;
 mod errno;
 mod host;
+mod kind;
 mod linux;
 mod node;
 #[cfg(feature = "pack")]
@@ -37,7 +38,8 @@ pub use linux::Time;
 pub use tree::{Tree, TreeError};
 
 use descriptor::Descriptors;
-use store::{Kind, NodeId, ROOT, Store};
+use kind::Kind;
+use store::{NodeId, ROOT, Store};
 
 /// The files of one process: the file system and its open descriptors.
 pub struct Files {

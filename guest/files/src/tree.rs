@@ -64,8 +64,8 @@ pub struct NodeRecord {
     pub count: u32,
     /// Directory: the directory it lies in.
     pub parent: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// `FLAG_` bits.
+    pub flags: u32,
     /// Regular file: where its contents begin in the window.
     pub offset: u64,
     /// Regular file: length of its contents.
@@ -100,6 +100,9 @@ pub const KIND_DEVICE: u32 = 4;
 pub const KIND_GENERATED: u32 = 5;
 /// [`NodeRecord::kind`]: `/proc/self/fd`.
 pub const KIND_DESCRIPTORS: u32 = 6;
+
+/// [`NodeRecord::flags`]: a directory in which nothing can be made or removed.
+pub const FLAG_SEALED: u32 = 1;
 
 const _: () = {
     assert!(size_of::<Header>() == 32 && align_of::<Header>() == 4);

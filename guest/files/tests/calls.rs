@@ -424,6 +424,9 @@ fn proc_tells_what_is_known() {
     assert_eq!((id.len(), dashes), (37, vec![8, 13, 18, 23]));
     assert_eq!(guest.open("/proc/self/maps", O_RDONLY, 0), Err(libc::ENOENT));
     assert_eq!(guest.open("/proc/meminfo", O_WRONLY, 0), Err(libc::EACCES));
+    assert_eq!(guest.open("/proc/new", O_WRONLY | O_CREAT, 0o600), Err(libc::ENOENT));
+    assert_eq!(guest.call_path(libc::SYS_mkdir, "/proc/1/new", &[0o700]), Err(libc::ENOENT));
+    assert_eq!(guest.call_path(libc::SYS_unlink, "/proc/meminfo", &[]), Err(libc::EPERM));
 
     let fd = guest.open("/etc/motd", O_RDONLY, 0).unwrap();
     assert_eq!(guest.read_link(0, &format!("/proc/self/fd/{fd}")), Ok(b"/etc/motd".to_vec()));

@@ -1,8 +1,9 @@
 //! What is known of a file besides its contents.
 
 use super::Answer;
+use crate::kind::Kind;
 use crate::linux::*;
-use crate::store::{Kind, NodeId};
+use crate::store::NodeId;
 use crate::{Errno, Files, Host, UserMemory};
 
 const X_OK: u64 = 1;

@@ -4,9 +4,9 @@ use alloc::collections::VecDeque;
 
 use super::Answer;
 use crate::descriptor::Open;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::Content;
-use crate::store::Kind;
 use crate::{Errno, Files, Host, UserMemory};
 
 /// `EFD_SEMAPHORE`: a read takes one.

@@ -1,9 +1,10 @@
 //! Listing directories, and the working directory.
 
 use super::Answer;
+use crate::kind::{Kind, entry_type};
 use crate::linux::*;
 use crate::node::{FIRST_ENTRY, Listed};
-use crate::store::{Kind, NodeId, Store, entry_type};
+use crate::store::{NodeId, Store};
 use crate::{Errno, Files, UserMemory};
 
 /// How a listing is laid out.

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 
 use super::Answer;
 use crate::descriptor::Open;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::{Content, Watched};
-use crate::store::Kind;
 use crate::{Errno, Files, Host, UserMemory};
 
 // include/uapi/asm-generic/poll.h; EPOLL* are the same.
