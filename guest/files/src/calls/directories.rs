@@ -62,7 +62,7 @@ impl Files {
                 }
                 break;
             }
-            let into = user.bytes_mut(address + done as u64, record)?;
+            let into = user.bytes_mut(address.wrapping_add(done as u64), record)?;
             let kind = entry_type(self.store.kind(node)?);
             into.fill(0);
             into[..8].copy_from_slice(&inode_number(node).to_ne_bytes());
