@@ -1,6 +1,6 @@
 //! Linux's constants and structures for file calls on x86-64.
 
-use crate::store::Attributes;
+use crate::kind::Attributes;
 
 /// A point in time since the epoch.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -64,8 +64,8 @@ pub struct NodeRecord {
     pub count: u32,
     /// Directory: the directory it lies in.
     pub parent: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// `FLAG_` bits.
+    pub flags: u32,
     /// Regular file: where its contents begin in the window.
     pub offset: u64,
     /// Regular file: length of its contents.
@@ -100,6 +100,9 @@ pub const KIND_DEVICE: u32 = 4;
 pub const KIND_GENERATED: u32 = 5;
 /// [`NodeRecord::kind`]: `/proc/self/fd`.
 pub const KIND_DESCRIPTORS: u32 = 6;
+
+/// [`NodeRecord::flags`]: a directory in which nothing can be made or removed.
+pub const FLAG_SEALED: u32 = 1;
 
 const _: () = {
     assert!(size_of::<Header>() == 32 && align_of::<Header>() == 4);
@@ -185,12 +188,20 @@ impl<'a> Tree<'a> {
         let first = record.first as usize;
         let entries = self.entries.get(first..first.checked_add(record.count as usize)?)?;
         let key = name_key(name);
-        let order = |entry: &EntryRecord| {
-            // Only names that begin alike need a look at the rest.
-            entry.key.cmp(&key).then_with(|| self.name(entry.name_at, entry.name_length).cmp(name))
-        };
-        let at = entries.binary_search_by(order).ok()?;
-        Some((record.first + at as u32, entries[at].node))
+        let at = entries.partition_point(|entry| entry.key < key);
+        // Names that begin alike lie side by side; few do.
+        for (place, entry) in (record.first..).zip(entries.get(at..)?) {
+            if entry.key != key {
+                break;
+            }
+            // A name that its key holds whole needs no further look.
+            if entry.name_length as usize == name.len()
+                && (name.len() <= size_of::<u64>() || self.name(entry.name_at, entry.name_length) == name)
+            {
+                return Some((place + at as u32, entry.node));
+            }
+        }
+        None
     }
 
     /// The contents of a regular file; cut short where a damaged tree points out of the window.

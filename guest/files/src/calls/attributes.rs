@@ -1,8 +1,9 @@
 //! What is known of a file besides its contents.
 
 use super::Answer;
+use crate::kind::Kind;
 use crate::linux::*;
-use crate::store::{Kind, NodeId};
+use crate::store::NodeId;
 use crate::{Errno, Files, Host, UserMemory};
 
 const X_OK: u64 = 1;
@@ -169,7 +170,7 @@ impl Files {
         let mut both = [Some(host.time()); 2];
         if times != 0 {
             for (index, time) in both.iter_mut().enumerate() {
-                match user.two_words(times + 16 * index as u64)? {
+                match user.two_words(times.wrapping_add(16 * index as u64))? {
                     (_, UTIME_NOW) => {}
                     (_, UTIME_OMIT) => *time = None,
                     (seconds, nanos @ 0..1_000_000_000) => {
@@ -210,7 +211,7 @@ impl Files {
         let mut both = [Some(host.time()); 2];
         if times != 0 {
             for (index, time) in both.iter_mut().enumerate() {
-                match user.two_words(times + 16 * index as u64)? {
+                match user.two_words(times.wrapping_add(16 * index as u64))? {
                     (seconds, micros @ 0..1_000_000) => {
                         *time = Some(Time { seconds, nanos: micros as u32 * 1000 });
                     }

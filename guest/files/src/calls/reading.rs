@@ -1,9 +1,9 @@
 //! Reading, seeking, and what moves bytes between two descriptors.
 
 use super::Answer;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::Content;
-use crate::store::Kind;
 use crate::{Errno, Files, Host, UserMemory};
 
 /// Longest read from the console at once, so that the buffer's untouched pages stay so.
