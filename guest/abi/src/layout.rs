@@ -12,6 +12,9 @@ pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 /// Virtual address of guest physical address 0 in the direct map of all guest memory.
 pub const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 
+/// Virtual address of the file window and of the tree behind it, in one piece whatever the hole does.
+pub const FILES_MAP: u64 = 0xffff_9000_0000_0000;
+
 /// Guest physical address of the [`crate::HypercallPage`].
 pub const HYPERCALL_PAGE: u64 = 0x1000;
 /// Guest physical address of the [`crate::BootInfo`].

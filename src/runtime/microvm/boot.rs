@@ -13,6 +13,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::descriptors;
 use super::image::Image;
+use super::file_tree::FileTree;
 use super::initial_stack::{Hardware, InitialStack};
 use super::loader::Program;
 use super::memory_layout::*;
@@ -47,6 +48,7 @@ impl BootImage {
         program: &Program<'_>,
         path: &CString,
         layout: &Layout,
+        files: &FileTree,
         hardware: Hardware,
     ) -> Result<BootImage, RuntimeError> {
         let bad = |problem: String| RuntimeError::BadSpec(problem);
@@ -58,6 +60,9 @@ impl BootImage {
         while at < layout.end {
             tables.map_large(&mut image, DIRECT_MAP + physical(at), at, kernel_bits(true, false));
             at += LARGE_PAGE;
+        }
+        for at in (layout.files..layout.end).step_by(LARGE_PAGE as usize) {
+            tables.map_large(&mut image, FILES_MAP + (at - layout.files), at, kernel_bits(false, false));
         }
         descriptors::write_tables(&mut image, &header);
 
@@ -97,8 +102,8 @@ impl BootImage {
             (offset_of!(BootInfo, memory_bytes), layout.ram_bytes),
             (offset_of!(BootInfo, free_offset), free_offset),
             (offset_of!(BootInfo, blank_offset), blank_offset),
-            (offset_of!(BootInfo, files_offset), layout.files),
-            (offset_of!(BootInfo, files_bytes), layout.end - layout.files),
+            (offset_of!(BootInfo, files_bytes), files.window_bytes),
+            (offset_of!(BootInfo, tree_bytes), files.tree_bytes),
             (offset_of!(BootInfo, brk_start), loaded.brk_start),
         ] {
             image.write_u64(BOOT_INFO + field as u64, value);
@@ -123,7 +128,7 @@ impl BootImage {
 }
 
 /// A memory file with this content.
-fn memory_file(name: &std::ffi::CStr, bytes: &[u8]) -> Result<File, RuntimeError> {
+pub fn memory_file(name: &std::ffi::CStr, bytes: &[u8]) -> Result<File, RuntimeError> {
     let file = memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(RuntimeError::step("making a memory file"))?;
     let mut file = File::from(file);
     file.write_all(bytes).map_err(RuntimeError::step("filling a memory file"))?;

@@ -10,6 +10,7 @@ use guest_abi::BootInfo;
 use kvm_ioctls::Kvm;
 
 use super::boot::BootImage;
+use super::file_tree::FileTree;
 use super::guest_memory::GuestMemory;
 use super::memory_layout::{BOOT_INFO, Layout, physical};
 use super::run_loop::{Ending, Guest};
@@ -26,12 +27,29 @@ pub struct Plan {
     pub image: BootImage,
     /// The program's file, and its size.
     pub program: (File, u64),
+    /// The initial file tree.
+    pub files: FileTree,
     /// Where what is in guest memory.
     pub layout: Layout,
     /// What the guest's processor can do.
     pub processor: Processor,
     /// What the user should know about every trial.
     pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// The files that are mapped into guest memory: offset, file, bytes.
+    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64)> {
+        let Plan { image, program, files, layout, .. } = self;
+        let large = files.large.iter().map(|(offset, file, bytes)| (layout.files + offset, file, *bytes));
+        [
+            (0, &image.file, image.bytes),
+            (layout.program, &program.0, program.1),
+            (layout.files, &files.window, files.bytes()),
+        ]
+        .into_iter()
+        .chain(large)
+    }
 }
 
 /// A step that failed, with the system's error number.
@@ -64,9 +82,7 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     become_sandbox(launch, parent)?;
     board.phase("standard streams");
 
-    let program_window = (plan.layout.program, &plan.program.0, plan.program.1);
-    let memory = GuestMemory::new(plan.layout, [(0, &plan.image.file, plan.image.bytes), program_window])
-        .map_err(Failed::at("mapping guest memory"))?;
+    let memory = GuestMemory::new(plan.layout, plan.windows()).map_err(Failed::at("mapping guest memory"))?;
     close_other_files()?;
     board.phase("map memory");
 

@@ -1,8 +1,8 @@
 //! The program's memory: areas, page tables and frames, and the system calls that change them.
 
 mod areas;
-mod frames;
-mod tables;
+pub mod frames;
+pub mod tables;
 mod user;
 
 
@@ -14,7 +14,7 @@ use crate::hypercall::Segments;
 use crate::registers;
 use crate::syscall::Errno;
 use areas::{Areas, TableFull};
-use frames::Frames;
+use frames::Pool;
 use tables::{Leaf, NoFrame, Tables};
 
 /// Pages mapped at once around a fault: mapping costs the host nothing, a fault costs the program.
@@ -61,7 +61,7 @@ impl From<TableFull> for Errno {
 pub struct Memory {
     areas: Areas,
     tables: Tables,
-    frames: Frames,
+    frames: Pool,
     memory_bytes: u64,
     brk_start: u64,
     brk: u64,
@@ -86,7 +86,7 @@ impl Memory {
         Memory {
             areas: Areas::new(),
             tables: Tables::new(boot.page_table),
-            frames: Frames::new(boot),
+            frames: Pool::new(boot),
             memory_bytes: boot.memory_bytes,
             brk_start: boot.brk_start,
             brk: boot.brk_start,
