@@ -34,8 +34,10 @@ pub const KERNEL_STACK_TOP: u64 = 0xe000;
 pub const FAULT_STACK_TOP: u64 = 0x1_0000;
 /// Guest physical address of the [`crate::AreaTable`].
 pub const AREA_TABLE: u64 = 0x1_0000;
+/// Guest physical address of the [`crate::ClockPage`].
+pub const CLOCK_PAGE: u64 = 0x1_6000;
 /// Guest physical address of the kernel's image; `kernel.ld` has it too.
-pub const KERNEL_IMAGE: u64 = 0x1_6000;
+pub const KERNEL_IMAGE: u64 = 0x1_7000;
 
 /// Kernel code segment.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -55,6 +57,13 @@ pub const USER_END: u64 = 0x7fff_ffff_f000;
 pub const USER_START: u64 = 0x1_0000;
 /// The stack grows down to this far below [`USER_END`], as Linux' default `ulimit -s`.
 pub const STACK_BYTES: u64 = 8 << 20;
+
+/// Room between the stack's lowest page and the highest mapping.
+pub const STACK_GAP: u64 = 1 << 20;
+/// Where a program sees the [`crate::ClockPage`], for reading only: in the gap below the stack.
+pub const USER_CLOCK_PAGE: u64 = USER_END - STACK_BYTES - STACK_GAP / 2;
+/// Where a program sees the vDSO, whose code finds the clock page just before itself.
+pub const VDSO: u64 = USER_CLOCK_PAGE + PAGE;
 
 /// Guest physical memory has a hole from here to [`HOLE_END`]: KVM on processors without
 /// "unrestricted guest" keeps pages of its own there.

@@ -45,8 +45,8 @@ impl UserMemory for Memory {
 }
 
 /// What the file system asks of its surroundings.
-pub struct Surroundings<'a> {
-    pub clock: &'a Clock,
+pub struct Surroundings {
+    pub clock: Clock,
     /// Memory in all, and free.
     pub memory: (u64, u64),
 }
@@ -68,7 +68,7 @@ fn segments(address: *const u8, bytes: usize) -> (Segments, usize) {
     (segments, done)
 }
 
-impl Host for Surroundings<'_> {
+impl Host for Surroundings {
     fn write_console(&mut self, stream: u32, bytes: &[u8]) -> Result<usize, Errno> {
         if bytes.is_empty() {
             return Ok(0);

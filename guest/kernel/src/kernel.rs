@@ -48,7 +48,7 @@ pub unsafe fn kernel() -> &'static mut Kernel {
             memory: Memory::new(boot),
             process: Process::new(),
             signals: Signals::new(),
-            clock: Clock::new(boot),
+            clock: Clock,
             files: None,
         }
     })

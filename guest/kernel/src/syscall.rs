@@ -92,18 +92,22 @@ impl Kernel {
     fn file_call(&mut self, number: u64, args: [u64; 6]) -> Option<Result<u64, Errno>> {
         let memory = self.memory.total_and_free();
         let files = self.files.get_or_insert_with(|| files::initial(kernel::boot_info()));
-        let mut surroundings = Surroundings { clock: &self.clock, memory };
+        let mut surroundings = Surroundings { clock: self.clock, memory };
         files.dispatch(number, args, &mut self.memory, &mut surroundings)
     }
 
     fn mmap(&mut self, args: [u64; 6]) -> Result<u64, Errno> {
         const MAP_FIXED: u64 = 0x10;
         const MAP_ANONYMOUS: u64 = 0x20;
+        const MAP_NORESERVE: u64 = 0x4000;
         const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
         let [address, bytes, rights, flags, fd, offset] = args;
         let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
         let replace = flags & MAP_FIXED_NOREPLACE == 0;
         let rights = rights as u32 & 7;
+        if rights & rights::WRITE != 0 && flags & MAP_NORESERVE == 0 && bytes > self.memory.total_and_free().0 {
+            return Err(Errno::ENOMEM);
+        }
         if flags & MAP_ANONYMOUS != 0 {
             return self.memory.map(address, bytes, rights, fixed, replace);
         }

@@ -18,6 +18,7 @@ use super::initial_stack::{Hardware, InitialStack};
 use super::loader::Program;
 use super::memory_layout::*;
 use super::page_tables::{PageTables, kernel_bits, user_bits};
+use super::vdso;
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::LaunchSpec;
 
@@ -78,6 +79,11 @@ impl BootImage {
             tables.map(&mut image, stack_start + page * PAGE, stack_offset + page * PAGE, stack_bits);
         }
 
+        let vdso = image.allocate(1);
+        image.write(vdso, vdso::bytes());
+        tables.map(&mut image, USER_CLOCK_PAGE, CLOCK_PAGE, user_bits(false, false));
+        tables.map(&mut image, VDSO, vdso, user_bits(false, true));
+
         // From here on the image does not grow: blank memory begins behind it.
         let blank_offset = image.end();
         let stack_pages = (0..PREMAPPED_STACK_PAGES).map(|page| (stack_low + page * PAGE, stack_bits));
@@ -94,6 +100,9 @@ impl BootImage {
             )));
         }
 
+        for (start, rights) in [(USER_CLOCK_PAGE, rights::READ), (VDSO, rights::READ | rights::EXECUTE)] {
+            loaded.areas.push(Area { start, end: start + PAGE, rights, reserved: 0 });
+        }
         let stack_area = USER_END - STACK_BYTES;
         loaded.areas.push(Area { start: stack_area, end: USER_END, rights: rights::READ | rights::WRITE, reserved: 0 });
         write_areas(&mut image, &loaded.areas).map_err(bad)?;
@@ -175,7 +184,8 @@ fn map_kernel(image: &mut Image, tables: &mut PageTables) -> Result<(), RuntimeE
         (IDT, IDT + PAGE, kernel_bits(false, false)),
         (KERNEL_STACK, KERNEL_STACK_TOP, kernel_bits(true, false)),
         (FAULT_STACK_TOP - PAGE, FAULT_STACK_TOP, kernel_bits(true, false)),
-        (AREA_TABLE, KERNEL_IMAGE, kernel_bits(true, false)),
+        (AREA_TABLE, CLOCK_PAGE, kernel_bits(true, false)),
+        (CLOCK_PAGE, KERNEL_IMAGE, kernel_bits(false, false)),
     ];
     for segment in kernel_segments()? {
         let start = segment.p_vaddr - KERNEL_BASE;

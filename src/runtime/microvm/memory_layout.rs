@@ -11,7 +11,8 @@
 //!  0x0000_6000  kernel stack          32 KiB, with an unmapped page below
 //!  0x0000_f000  double fault stack    one page, with an unmapped page below
 //!  0x0001_0000  area table            the program's address space
-//!  0x0001_6000  guest kernel          code, read-only data, data
+//!  0x0001_6000  clock page            read-only for all: the guest kernel and the vDSO make time of it
+//!  0x0001_7000  guest kernel          code, read-only data, data
 //!               page tables           of the kernel and of the program's image
 //!               private copies        program pages that hold bss or are shared by two segments
 //!               initial stack         argv, envp, auxv
@@ -29,6 +30,7 @@
 //!  0x0000_0000_0040_0000  program (static; a static-pie is placed at PIE_BASE)
 //!                         heap (brk), upwards
 //!                         mmap, downwards from below the stack
+//!  0x0000_7fff_ff77_f000  clock page and vDSO
 //!  0x0000_7fff_ffff_f000  stack, downwards, at most 8 MiB
 //!  0xffff_8000_0000_0000  all guest memory: the kernel's direct map, 2 MiB pages
 //!  0xffff_9000_0000_0000  the file window again, in one piece

@@ -39,6 +39,7 @@ mod resident;
 mod run_loop;
 mod stats;
 mod streams;
+mod vdso;
 mod vm;
 mod vmm;
 

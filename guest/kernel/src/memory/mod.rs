@@ -187,9 +187,6 @@ impl Memory {
             return Err(Errno::EINVAL);
         }
         let bytes = bytes.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;
-        if rights & rights::WRITE != 0 && bytes > self.memory_bytes {
-            return Err(Errno::ENOMEM);
-        }
         let start = if fixed {
             let (start, end) = pages(wanted, bytes).ok_or(if wanted.is_multiple_of(PAGE) {
                 Errno::ENOMEM
@@ -211,7 +208,7 @@ impl Memory {
                 Some((start, end)) if start >= layout::USER_START && self.areas.is_free(start, end) => start,
                 _ => self
                     .areas
-                    .find_gap(bytes, layout::USER_END - layout::STACK_BYTES - STACK_GAP)
+                    .find_gap(bytes, layout::USER_END - layout::STACK_BYTES - layout::STACK_GAP)
                     .ok_or(Errno::ENOMEM)?,
             }
         };
@@ -350,9 +347,6 @@ impl Memory {
         Ok(())
     }
 }
-
-/// Room between the stack and the highest mapping.
-const STACK_GAP: u64 = 1 << 20;
 
 /// Pages whose translations must be forgotten.
 struct Flush {
