@@ -46,7 +46,7 @@ pub unsafe fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<
 }
 
 fn arguments(flags: u64, cgroup: Option<BorrowedFd<'_>>, pidfd: &mut RawFd) -> libc::clone_args {
-    let into_cgroup = if cgroup.is_some() { libc::CLONE_INTO_CGROUP as u64 } else { 0 };
+    let into_cgroup = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
     libc::clone_args {
         flags: flags | libc::CLONE_PIDFD as u64 | into_cgroup,
         pidfd: pidfd as *mut RawFd as u64,

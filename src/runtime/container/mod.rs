@@ -4,7 +4,7 @@
 //! `docs/container.md` tells what each step isolates, and what it costs.
 
 use std::ffi::c_void;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -24,10 +24,10 @@ use super::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, Stdio};
 use super::{RuntimeError, Unavailable};
 use crate::runtime::board::Board;
 use crate::runtime::trial::Exit;
-use crate::workload::program::open_program;
+use crate::workload::program::{memory_file, open_program, require_static};
 use host::Host;
 use init::{Afterwards, Pointers, Setup, Workload};
-use plan::{Plan, Shown};
+use plan::{Command, Plan, Shown};
 use seccomp::Filter;
 
 /// Whether containers work here, by building one and throwing it away. The notes tell what they
@@ -140,6 +140,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let plan = Plan::new(spec, &host, program.as_deref(), root.as_deref(), &shown)?;
     // Opening it also says, before anything runs, what is wrong with it.
     let opened = open_program(&spec.program, spec.root.as_deref())?;
+    if matches!(plan.command, Command::Path(_)) && root.is_none() && plan.has_own_root {
+        require_static(&opened)?;
+    }
     let mut notes = plan.notes.clone();
     let place = if spec.without.contains(&Isolation::Limits) {
         None
@@ -164,7 +167,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         spare: None,
         notes,
         privileged: host.privileged,
-        init: init_program().map_err(RuntimeError::step("loading the container's init"))?,
+        init: memory_file("isobench-init", INIT)
+            .map_err(RuntimeError::step("loading the container's init"))?
+            .into(),
         stacks: [Stack::new(STACK), Stack::new(STACK)],
     };
     recipe.restock();
@@ -176,21 +181,6 @@ const STACK: usize = 64 << 10;
 
 /// What the first process becomes: `guest/init`.
 static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-init.elf"));
-
-fn init_program() -> io::Result<OwnedFd> {
-    use nix::sys::memfd::{MFdFlags, memfd_create};
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file = memfd_create(c"isobench-init", flags)?;
-    let mut file = std::fs::File::from(file);
-    file.write_all(INIT)?;
-    // A container's root may open what its first process executes.
-    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    // SAFETY: plain numbers.
-    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(file.into()),
-    }
-}
 
 struct ContainerRecipe {
     plan: Plan,

@@ -234,6 +234,8 @@ impl Server {
             running.end();
         }
         self.kill_orphans();
+        // What recipes keep ready (cgroups) is theirs to remove.
+        self.recipes.clear();
     }
 
     /// Kills the children of ours that are no sandbox's first process: daemons that a workload
