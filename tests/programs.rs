@@ -59,7 +59,11 @@ impl Case {
 
     /// Many bytes, of every value.
     fn input(&self) -> Vec<u8> {
-        if self.input { (0..300_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect() } else { Vec::new() }
+        if self.input {
+            (0..300_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     fn isobench(&self, runtime: &str) -> (Vec<u8>, i32, String) {
