@@ -10,7 +10,8 @@ use super::tables::{self, Table};
 use super::{embed, words};
 use crate::results::Results;
 
-const TEMPLATE: &str = include_str!("template.html");
+const REPORT: &str = include_str!("template.html");
+const BENCH: &str = include_str!("bench.html");
 
 /// What every page shares: style sheet and the macro for tables.
 const PARTS: &str = include_str!("parts.html");
@@ -20,7 +21,8 @@ pub(super) fn templates() -> Result<Environment<'static>, ReportError> {
     let mut templates = Environment::new();
     templates.set_keep_trailing_newline(true);
     templates.add_template("parts.html", PARTS)?;
-    templates.add_template("report.html", TEMPLATE)?;
+    templates.add_template("report.html", REPORT)?;
+    templates.add_template("bench.html", BENCH)?;
     Ok(templates)
 }
 
@@ -64,7 +66,7 @@ pub fn render(summary: &Summary, results: &Results) -> Result<String, ReportErro
         missing => missing.join(", "),
         lists,
         host => tables::host(summary),
-        method => words::method(summary),
+        method => words::method(),
         command => shell(&summary.command),
         seed => summary.seed,
         data_what => embedded.what,

@@ -47,7 +47,7 @@ pub fn render(summary: &Summary) -> String {
         paragraph(markdown_table(table));
     }
     paragraph("## How it was measured".to_owned());
-    words::method(summary).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
+    words::method().iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
     paragraph("## Run it again".to_owned());
     paragraph(indented(&shell(&summary.command)));
     paragraph(escape(&format!("{}, seed {}.", summary.tool, summary.seed)));

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::cell::{self, ByRound, Cell, CellTrials, Estimate, Measured, Relative};
+use super::cell::{self, ByRound, Cell, CellTrials, Measured, Overhead, Relative};
 use super::clean;
 use crate::results::{BASELINE, CONTROL, HostFacts, PlannedWorkload, Results, SkippedRuntime, WorkloadKind};
 use crate::runtime::trial::{Exit, Timeline, Trial};
-use crate::stats::{Interval, ratio_of_medians};
+use crate::stats::{Interval, paired_ratio};
 
 /// Runtimes of our own, in the report's order; others follow as planned.
 const ORDER: &[&str] = &[BASELINE, CONTROL, "container", "microvm", "linuxvm"];
 
 /// Runtimes that are known to be virtual machines even where a trial does not show it.
-const VIRTUAL_MACHINES: &[&str] = &["microvm", "linuxvm", "qemu", "firecracker"];
+pub(super) const VIRTUAL_MACHINES: &[&str] = &["microvm", "linuxvm", "qemu", "firecracker"];
 
 /// The mark of numbers that the KVM backend colours.
 pub const MARK: &str = "†";
@@ -30,7 +30,7 @@ pub struct Headline {
     /// Exit → nothing left, of the start-up workload, in nanoseconds.
     pub teardown: Option<Measured>,
     /// Host memory above the baseline's, in bytes.
-    pub memory: Option<Estimate>,
+    pub memory: Option<Overhead>,
     /// Time for the same computing work, relative to the baseline: the geometric mean over the
     /// CPU workloads of each round.
     pub computing: Option<Relative>,
@@ -82,7 +82,7 @@ pub struct Summary {
     pub duration_ns: u64,
     /// Command line.
     pub command: Vec<String>,
-    /// Seed of the order and of the bootstrap.
+    /// Seed of the order.
     pub seed: u64,
     /// The plan was cut short.
     pub interrupted: bool,
@@ -131,7 +131,7 @@ impl Summary {
             .map(|own| {
                 let kind = kinds.get(own.workload).copied().unwrap_or(WorkloadKind::Own);
                 let (baseline, control) = (find(BASELINE, own.workload), find(CONTROL, own.workload));
-                Cell::new(own, kind, baseline, control, results.seed)
+                Cell::new(own, kind, baseline, control)
             })
             .collect();
         let mut runtimes: Vec<String> = Vec::new();
@@ -141,7 +141,7 @@ impl Summary {
             }
         }
         let start_up_workload = start_up_workload(&workloads, &cells);
-        let computing = computing(&grouped, &kinds, results.seed);
+        let computing = computing(&grouped, &kinds);
         let headline = |runtime: &str| headline(runtime, start_up_workload.as_deref(), &cells, &computing);
         let virtual_machines: Vec<String> =
             runtimes.iter().filter(|name| is_virtual_machine(name, &grouped)).cloned().collect();
@@ -273,11 +273,7 @@ fn headline(
 
 /// Per runtime: the time for the same computing work relative to the baseline. A round's score is
 /// the geometric mean of its ratios to the baseline over the CPU workloads that both ran in it.
-fn computing(
-    grouped: &[CellTrials],
-    kinds: &HashMap<&str, WorkloadKind>,
-    seed: u64,
-) -> BTreeMap<String, Relative> {
+fn computing(grouped: &[CellTrials], kinds: &HashMap<&str, WorkloadKind>) -> BTreeMap<String, Relative> {
     let mut times: BTreeMap<&str, BTreeMap<&str, ByRound>> = BTreeMap::new();
     for cell in grouped.iter().filter(|cell| kinds.get(cell.workload) == Some(&WorkloadKind::Cpu)) {
         let series = cell::by_round(&cell.timed(), cell::work_time);
@@ -305,7 +301,7 @@ fn computing(
     };
     let floor: Option<Interval> = times.get(CONTROL).and_then(|control| {
         let (own, base) = scores(control);
-        ratio_of_medians(&cell::pairs(&own, &base), seed)?.interval
+        paired_ratio(&cell::pairs(&own, &base))?.interval
     });
     times
         .iter()
@@ -313,7 +309,7 @@ fn computing(
         .filter_map(|(runtime, own)| {
             let (own, base) = scores(own);
             let floor = floor.as_ref().filter(|_| *runtime != CONTROL);
-            Some(((*runtime).to_owned(), cell::relative(&own, &base, seed, floor)?))
+            Some(((*runtime).to_owned(), cell::relative(&own, &base, floor)?))
         })
         .collect()
 }
@@ -384,7 +380,8 @@ fn is_virtual_machine(runtime: &str, grouped: &[CellTrials]) -> bool {
         || grouped.iter().any(|cell| cell.runtime == runtime && cell.all.iter().any(shows_it))
 }
 
-fn kvm_caveat(host: &HostFacts, any_vm: bool) -> Option<String> {
+/// What colours the numbers of virtual machines on `host`; `None` on plain hardware KVM.
+pub(super) fn kvm_caveat(host: &HostFacts, any_vm: bool) -> Option<String> {
     if !any_vm {
         return None;
     }

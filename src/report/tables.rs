@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::cell::{Cell, Estimate, Measured, Relative};
+use super::cell::{Cell, Estimate, Measured, Overhead, Relative};
 use super::format::{
     MISSING, bytes, bytes_range, count, duration, duration_range, ratio, ratio_range, throughput, work_time,
 };
@@ -21,15 +21,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn new(text: impl Into<String>) -> Entry {
+    pub(super) fn new(text: impl Into<String>) -> Entry {
         Entry { text: text.into(), details: Vec::new() }
     }
 
-    fn with(text: impl Into<String>, detail: impl Into<String>) -> Entry {
+    pub(super) fn with(text: impl Into<String>, detail: impl Into<String>) -> Entry {
         Entry { text: text.into(), details: vec![detail.into()] }
     }
 
-    fn missing() -> Entry {
+    pub(super) fn missing() -> Entry {
         Entry::new(MISSING)
     }
 }
@@ -58,7 +58,12 @@ pub struct Table {
 
 impl Table {
     /// `text` and `numbers` are headings, in that order.
-    fn new(title: impl Into<String>, note: impl Into<String>, text: &[&str], numbers: &[&str]) -> Table {
+    pub(super) fn new(
+        title: impl Into<String>,
+        note: impl Into<String>,
+        text: &[&str],
+        numbers: &[&str],
+    ) -> Table {
         let column = |numeric| move |name: &&str| Column { name: (*name).to_owned(), numeric };
         Table {
             title: title.into(),
@@ -89,7 +94,7 @@ pub fn headline(summary: &Summary) -> Table {
         table.rows.push(vec![
             Entry::new(summary.label(&row.runtime)),
             time(row.start_up.as_ref()),
-            zero(bytes_entry(row.memory.as_ref())),
+            zero(extra_bytes(row.memory.as_ref())),
             baseline(computing_entry(row.computing.as_ref())),
             time(row.teardown.as_ref()),
         ]);
@@ -107,7 +112,7 @@ fn noise_floor_row(control: &Headline) -> Vec<Entry> {
         Entry::new(interval.map_or(MISSING.to_owned(), |floor| ratio_range(floor.low, floor.high)))
     };
     let of = |measured: &Option<Measured>| floor(measured.as_ref().and_then(|one| one.relative.as_ref()));
-    let memory = control.memory.as_ref().and_then(|memory| memory.interval);
+    let memory = control.memory.as_ref().and_then(|memory| memory.estimate.interval);
     vec![
         Entry::with("noise floor", "process again"),
         of(&control.start_up),
@@ -211,7 +216,7 @@ pub fn memory(summary: &Summary) -> Table {
             bytes_entry(footprint.guest_touched.as_ref()),
             footprint.guest_configured.map_or(Entry::missing(), |given| Entry::new(bytes(given))),
             bytes_entry(footprint.vmm_pss.as_ref()),
-            bytes_entry(footprint.overhead.as_ref()),
+            extra_bytes(footprint.overhead.as_ref()),
         ]);
     }
     table
@@ -430,6 +435,16 @@ fn computing_entry(relative: Option<&Relative>) -> Entry {
 
 fn duration_entry(estimate: Option<&Estimate>) -> Entry {
     entry(estimate, duration, duration_range)
+}
+
+/// Bytes more than the baseline's.
+fn extra_bytes(overhead: Option<&Overhead>) -> Entry {
+    let Some(overhead) = overhead else { return Entry::missing() };
+    let mut entry = bytes_entry(Some(&overhead.estimate));
+    if overhead.verdict == Verdict::NoMeasurableDifference {
+        entry.details.insert(0, overhead.verdict.of_time().to_owned());
+    }
+    entry
 }
 
 fn bytes_entry(estimate: Option<&Estimate>) -> Entry {

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::linux::{LINKS_MAX, NAME_MAX, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, Time};
 use crate::proc;
-use crate::tree::{self, EntryRecord, Header, MAGIC, NodeRecord, Record};
+use crate::tree::{self, EntryRecord, Header, MAGIC, NodeRecord, bytes_of, name_key};
 
 /// Contents begin at multiples of this, so that they can be mapped.
 pub const ALIGNMENT: u64 = 4096;
@@ -501,7 +501,13 @@ impl<'b> Packer<'b> {
                 for (name, child) in entries {
                     let name_at = self.names(name)?;
                     let node = self.node_of(*child)?;
-                    self.entries.push(EntryRecord { name_at, name_length: name.len() as u32, node });
+                    self.entries.push(EntryRecord {
+                        key: name_key(name),
+                        name_at,
+                        name_length: name.len() as u32,
+                        node,
+                        reserved: 0,
+                    });
                 }
             }
             What::File { source, length } => {
@@ -552,9 +558,4 @@ impl<'b> Packer<'b> {
         self.names.extend_from_slice(name);
         Ok(at)
     }
-}
-
-fn bytes_of<T: Record>(records: &[T]) -> &[u8] {
-    // SAFETY: a Record has no padding, so all its bytes are initialised; the result lives no longer.
-    unsafe { std::slice::from_raw_parts(records.as_ptr().cast::<u8>(), size_of_val(records)) }
 }

@@ -143,10 +143,15 @@ impl Store {
                 Content::Device(number) => (0, 0, *number),
                 _ => (0, 0, 0),
             };
+            // What never has a name counts as one link to itself.
+            let links = match node.content {
+                Content::Pipe(_) | Content::Event { .. } | Content::Watch(_) => 1,
+                _ => node.links,
+            };
             return Ok(Attributes {
                 node: id,
                 mode: node.mode,
-                links: node.links,
+                links,
                 uid: node.uid,
                 gid: node.gid,
                 device,

@@ -1,5 +1,6 @@
 //! Charts, one file each: drawn by `plotters` as SVG, and made to follow the page's colours.
 
+pub(super) mod bench;
 mod exits;
 mod memory;
 pub(super) mod paint;

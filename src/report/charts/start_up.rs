@@ -2,6 +2,7 @@
 
 use plotters::prelude::*;
 
+use super::super::cell::Cell;
 use super::super::error::ReportError;
 use super::super::format::duration;
 use super::super::summary::Summary;
@@ -53,7 +54,7 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         "Each dot is one trial, the bar and the number are the median. The axis is logarithmic: equal \
                        distances are equal factors."
             .to_owned();
-    if cells.iter().any(|cell| cell.trials > cell.start_up_points.len() + cell.failed) {
+    if cells.iter().any(is_thinned) {
         caption.push_str(" Of many trials, evenly spaced quantiles are shown, the extremes included.");
     }
     Ok(Some(Figure {
@@ -63,4 +64,8 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         svg,
         tables: vec![tables::start_up(summary)],
     }))
+}
+
+fn is_thinned(cell: &&Cell) -> bool {
+    cell.first_output.as_ref().is_some_and(|first| first.estimate.n > cell.start_up_points.len())
 }

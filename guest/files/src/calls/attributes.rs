@@ -23,13 +23,13 @@ impl Files {
         }
         let (follow, empty) = (flags & AT_SYMLINK_NOFOLLOW == 0, flags & AT_EMPTY_PATH != 0);
         let node = self.find_at_or_open(dirfd, path, follow, empty, user)?;
-        user.put(address, &stat(&self.store.attributes(node)?))?;
+        user.put_words(address, &stat(&self.store.attributes(node)?))?;
         Ok(0)
     }
 
     pub(super) fn stat_open(&mut self, fd: u64, address: u64, user: &mut dyn UserMemory) -> Answer {
         let attributes = self.store.attributes(self.descriptors.get(fd)?.node)?;
-        user.put(address, &stat(&attributes))?;
+        user.put_words(address, &stat(&attributes))?;
         Ok(0)
     }
 
@@ -55,7 +55,7 @@ impl Files {
         } else {
             self.find_at_or_open(dirfd, path, follow, empty, user)?
         };
-        user.put(address, &statx(&self.store.attributes(node)?))?;
+        user.put_words(address, &statx(&self.store.attributes(node)?))?;
         Ok(0)
     }
 
@@ -81,7 +81,6 @@ impl Files {
         Ok(0)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the call's own, and the surroundings")]
     pub(super) fn change_mode_at(
         &mut self,
         dirfd: u64,
@@ -263,7 +262,7 @@ impl Files {
     ) -> Answer {
         self.find_at(super::CWD, path, true, user)?;
         let machine = host.machine();
-        user.put(address, &statfs(machine.memory_total, machine.memory_free))?;
+        user.put_words(address, &statfs(machine.memory_total, machine.memory_free))?;
         Ok(0)
     }
 
@@ -276,7 +275,7 @@ impl Files {
     ) -> Answer {
         self.descriptors.get(fd)?;
         let machine = host.machine();
-        user.put(address, &statfs(machine.memory_total, machine.memory_free))?;
+        user.put_words(address, &statfs(machine.memory_total, machine.memory_free))?;
         Ok(0)
     }
 

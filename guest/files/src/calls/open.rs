@@ -72,7 +72,7 @@ impl Files {
             return Err(Errno::ENOTDIR);
         }
         let close_on_exec = flags & O_CLOEXEC != 0;
-        let kept = flags & !(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC);
+        let kept = flags & !O_OPENING;
         let mut open = Open::new(node, kind, kept);
         open.parent = parent;
         if flags & O_PATH != 0 {
@@ -190,7 +190,7 @@ impl Files {
         self.check_can_enter(directory)?;
         let mode = S_IFREG | (mode & 0o7777 & !self.umask);
         let node = self.store.create(mode, 0, Content::Regular(Default::default()), host.time())?;
-        let kept = flags & !(O_EXCL | O_CLOEXEC);
+        let kept = flags & !O_OPENING;
         self.descriptors.install(Open::new(node, Kind::Regular, kept), flags & O_CLOEXEC != 0)
     }
 
