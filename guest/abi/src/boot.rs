@@ -19,16 +19,18 @@ pub struct BootInfo {
     pub free_offset: u64,
     /// Offset from which on guest memory is zero at the start, and again after a release.
     pub blank_offset: u64,
-    /// Offset of the window with the files of the initial tree.
-    pub files_offset: u64,
-    /// Bytes of that window.
+    /// Bytes of the window with the contents of the initial tree's files, at [`layout::FILES_MAP`].
     pub files_bytes: u64,
-    /// Offset of the packed description of the initial tree.
-    pub tree_offset: u64,
-    /// Bytes of that description.
+    /// Bytes of the packed description of the initial tree, at the first page behind the window.
     pub tree_bytes: u64,
     /// First address behind the program, where `brk` starts.
     pub brk_start: u64,
+}
+
+/// How to make time of the time stamp counter. The guest kernel and the vDSO read it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ClockPage {
     /// The guest's time stamp counter at the moment of the two clock readings below.
     pub tsc_base: u64,
     /// Nanoseconds per tick of the time stamp counter, times 2^32.
@@ -67,10 +69,11 @@ pub struct AreaTable {
 const _: () = {
     assert!(size_of::<Area>() == 24);
     assert!(offset_of!(AreaTable, areas) == 8);
-    assert!(size_of::<AreaTable>() as u64 <= layout::KERNEL_IMAGE - layout::AREA_TABLE);
-    assert!(offset_of!(BootInfo, brk_start) == 8 * 8);
-    assert!(size_of::<BootInfo>() == 13 * 8);
+    assert!(size_of::<AreaTable>() as u64 <= layout::CLOCK_PAGE - layout::AREA_TABLE);
+    assert!(offset_of!(BootInfo, brk_start) == 6 * 8);
+    assert!(size_of::<BootInfo>() == 7 * 8);
     assert!(size_of::<BootInfo>() as u64 <= layout::PAGE);
+    assert!(size_of::<ClockPage>() == 32);
 };
 
 /// First bytes of the guest kernel's image: where the VMM finds its entry points.

@@ -12,6 +12,9 @@ pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 /// Virtual address of guest physical address 0 in the direct map of all guest memory.
 pub const DIRECT_MAP: u64 = 0xffff_8000_0000_0000;
 
+/// Virtual address of the file window and of the tree behind it, in one piece whatever the hole does.
+pub const FILES_MAP: u64 = 0xffff_9000_0000_0000;
+
 /// Guest physical address of the [`crate::HypercallPage`].
 pub const HYPERCALL_PAGE: u64 = 0x1000;
 /// Guest physical address of the [`crate::BootInfo`].
@@ -31,8 +34,10 @@ pub const KERNEL_STACK_TOP: u64 = 0xe000;
 pub const FAULT_STACK_TOP: u64 = 0x1_0000;
 /// Guest physical address of the [`crate::AreaTable`].
 pub const AREA_TABLE: u64 = 0x1_0000;
+/// Guest physical address of the [`crate::ClockPage`].
+pub const CLOCK_PAGE: u64 = 0x1_6000;
 /// Guest physical address of the kernel's image; `kernel.ld` has it too.
-pub const KERNEL_IMAGE: u64 = 0x1_6000;
+pub const KERNEL_IMAGE: u64 = 0x1_7000;
 
 /// Kernel code segment.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -52,6 +57,13 @@ pub const USER_END: u64 = 0x7fff_ffff_f000;
 pub const USER_START: u64 = 0x1_0000;
 /// The stack grows down to this far below [`USER_END`], as Linux' default `ulimit -s`.
 pub const STACK_BYTES: u64 = 8 << 20;
+
+/// Room between the stack's lowest page and the highest mapping.
+pub const STACK_GAP: u64 = 1 << 20;
+/// Where a program sees the [`crate::ClockPage`], for reading only: in the gap below the stack.
+pub const USER_CLOCK_PAGE: u64 = USER_END - STACK_BYTES - STACK_GAP / 2;
+/// Where a program sees the vDSO, whose code finds the clock page just before itself.
+pub const VDSO: u64 = USER_CLOCK_PAGE + PAGE;
 
 /// Guest physical memory has a hole from here to [`HOLE_END`]: KVM on processors without
 /// "unrestricted guest" keeps pages of its own there.

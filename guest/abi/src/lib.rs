@@ -9,5 +9,5 @@ pub mod boot;
 pub mod hypercall;
 pub mod layout;
 
-pub use boot::{Area, AreaTable, BootInfo, KernelHeader};
+pub use boot::{Area, AreaTable, BootInfo, ClockPage, KernelHeader};
 pub use hypercall::{DOORBELL, Hypercall, HypercallPage, Segment};

@@ -3,6 +3,7 @@
 use core::cell::UnsafeCell;
 
 use guest_abi::{BootInfo, layout};
+use guest_files::Files;
 
 use crate::memory::Memory;
 use crate::process::Process;
@@ -15,6 +16,8 @@ pub struct Kernel {
     pub process: Process,
     pub signals: Signals,
     pub clock: Clock,
+    /// Made at the first call that needs it: until then, the standard streams are all there is.
+    pub files: Option<Files>,
 }
 
 /// A global of a kernel with one processor and no nested traps.
@@ -45,7 +48,8 @@ pub unsafe fn kernel() -> &'static mut Kernel {
             memory: Memory::new(boot),
             process: Process::new(),
             signals: Signals::new(),
-            clock: Clock::new(boot),
+            clock: Clock,
+            files: None,
         }
     })
 }

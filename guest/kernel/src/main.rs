@@ -11,9 +11,13 @@
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 mod console;
 mod entry;
 mod exception;
+mod files;
+mod heap;
 mod hypercall;
 mod intrinsics;
 mod kernel;

@@ -4,25 +4,28 @@
 use crate::kernel::Kernel;
 use crate::memory::Memory;
 use crate::registers::{self, FS_BASE, GS_BASE};
-use crate::syscall::Errno;
+use crate::syscall::{ECHILD, ESRCH, ETIMEDOUT, Errno};
 use crate::time::NS_PER_SECOND;
 use crate::{console, time};
 use guest_abi::layout;
 
 /// The program's own settings.
 pub struct Process {
-    name: [u8; 16],
-    umask: u64,
+    pub name: [u8; 16],
 }
 
 impl Process {
     pub fn new() -> Process {
-        Process { name: *b"program\0\0\0\0\0\0\0\0\0", umask: 0o022 }
+        Process { name: *b"program\0\0\0\0\0\0\0\0\0" }
     }
 }
 
 /// The one process, and its one thread.
 const PROCESS: u64 = 1;
+/// What `uname` says, and `/proc` with it.
+pub const HOST_NAME: &[u8] = b"isobench";
+pub const RELEASE: &[u8] = b"6.1.0-isobench";
+pub const VERSION: &[u8] = b"#1 isobench guest kernel";
 /// Longest sleep that is not cut; nobody waits longer than the sandbox lives.
 const LONGEST_SLEEP: u64 = 1 << 62;
 
@@ -37,7 +40,6 @@ mod nr {
     pub const SETITIMER: u64 = 38;
     pub const WAIT4: u64 = 61;
     pub const UNAME: u64 = 63;
-    pub const UMASK: u64 = 95;
     pub const GETTIMEOFDAY: u64 = 96;
     pub const GETRLIMIT: u64 = 97;
     pub const GETRUSAGE: u64 = 98;
@@ -132,15 +134,14 @@ impl Kernel {
             nr::ARCH_PRCTL => arch_prctl(memory, a, b),
             nr::PRCTL => self.prctl(a, b)?,
             nr::UNAME => uname(memory, a),
-            nr::UMASK => Ok(core::mem::replace(&mut self.process.umask, a & 0o777)),
             nr::GETRLIMIT => write_limit(memory, a, b),
             nr::SETRLIMIT => Ok(0),
-            nr::PRLIMIT64 => if a > PROCESS { Err(Errno::ESRCH) } else if d == 0 { Ok(0) } else { write_limit(memory, b, d) },
+            nr::PRLIMIT64 => if a > PROCESS { Err(ESRCH) } else if d == 0 { Ok(0) } else { write_limit(memory, b, d) },
             nr::GETRUSAGE => self.getrusage(b),
             nr::SYSINFO => self.sysinfo(a),
             nr::GETPRIORITY => Ok(20),
             nr::SETPRIORITY => Ok(0),
-            nr::WAIT4 => Err(Errno::ECHILD),
+            nr::WAIT4 => Err(ECHILD),
             nr::SCHED_GETAFFINITY => if b < 8 { Err(Errno::EINVAL) } else { memory.write(c, 1u64).map(|()| 8) },
             nr::GETCPU => {
                 let cpu = if a != 0 { memory.write(a, 0u32) } else { Ok(()) };
@@ -208,7 +209,7 @@ impl Kernel {
                 }
                 let absolute = operation & 0x7f == WAIT_BITSET;
                 self.sleep(absolute.then_some(if operation & 0x100 != 0 { 0 } else { 1 }), timeout)?;
-                Err(Errno::ETIMEDOUT)
+                Err(ETIMEDOUT)
             }
             WAKE | WAKE_BITSET => Ok(0),
             _ => Err(Errno::ENOSYS),
@@ -288,7 +289,7 @@ fn arch_prctl(memory: &mut Memory, code: u64, at: u64) -> Result<u64, Errno> {
 fn uname(memory: &mut Memory, at: u64) -> Result<u64, Errno> {
     const FIELD: usize = 65;
     let mut name = [0u8; 6 * FIELD];
-    let fields: [&[u8]; 6] = [b"Linux", b"isobench", b"6.1.0-isobench", b"#1 isobench guest kernel", b"x86_64", b"(none)"];
+    let fields: [&[u8]; 6] = [b"Linux", HOST_NAME, RELEASE, VERSION, b"x86_64", b"(none)"];
     for (place, text) in name.chunks_mut(FIELD).zip(fields) {
         place[..text.len()].copy_from_slice(text);
     }

@@ -1,28 +1,17 @@
 //! System calls: from a number and six arguments to a result, as Linux on x86-64 has them.
 
+use guest_abi::layout::{PAGE, rights};
+
 use crate::entry::SyscallFrame;
+use crate::files::{self, Surroundings};
 use crate::kernel::Kernel;
 use crate::{console, hypercall, kernel};
 
-/// A Linux error number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub i32);
+pub use guest_files::Errno;
 
-#[rustfmt::skip]
-impl Errno {
-    pub const EPERM: Errno = Errno(1);
-    pub const ESRCH: Errno = Errno(3);
-    pub const EAGAIN: Errno = Errno(11);
-    pub const ENOMEM: Errno = Errno(12);
-    pub const EFAULT: Errno = Errno(14);
-    pub const EEXIST: Errno = Errno(17);
-    pub const EINVAL: Errno = Errno(22);
-    pub const ENAMETOOLONG: Errno = Errno(36);
-    pub const ENOSYS: Errno = Errno(38);
-    pub const ECHILD: Errno = Errno(10);
-    pub const EBADF: Errno = Errno(9);
-    pub const ETIMEDOUT: Errno = Errno(110);
-}
+pub const ESRCH: Errno = Errno(3);
+pub const ECHILD: Errno = Errno(10);
+pub const ETIMEDOUT: Errno = Errno(110);
 
 /// Called by the `syscall` entry. The result goes to RAX: an error number is negated.
 #[unsafe(no_mangle)]
@@ -66,10 +55,10 @@ impl Kernel {
     fn dispatch(&mut self, number: u64, args: [u64; 6]) -> Result<u64, Errno> {
         let [a, b, c, d, e, _] = args;
         match number {
-            nr::WRITE if a == 1 || a == 2 => console::write(&mut self.memory, a, b, c),
-            nr::READ if a == 0 => console::read(&mut self.memory, b, c),
-            nr::WRITEV if a == 1 || a == 2 => console::vector(&mut self.memory, a, b, c),
-            nr::READV if a == 0 => console::vector(&mut self.memory, 0, b, c),
+            nr::WRITE if self.is_console(a) => console::write(&mut self.memory, a, b, c),
+            nr::READ if a == 0 && self.files.is_none() => console::read(&mut self.memory, b, c),
+            nr::WRITEV if self.is_console(a) => console::vector(&mut self.memory, a, b, c),
+            nr::READV if a == 0 && self.files.is_none() => console::vector(&mut self.memory, 0, b, c),
             nr::GETPID => Ok(1),
             nr::BRK => Ok(self.memory.brk(a)),
             nr::MMAP => self.mmap(args),
@@ -86,26 +75,66 @@ impl Kernel {
             nr::KILL if is_self(a) => self.signals.send(b),
             nr::TKILL if a == 1 => self.signals.send(b),
             nr::TGKILL if a == 1 && b == 1 => self.signals.send(c),
-            nr::KILL | nr::TKILL | nr::TGKILL => Err(Errno::ESRCH),
+            nr::KILL | nr::TKILL | nr::TGKILL => Err(ESRCH),
             nr::GETRANDOM => console::random(&mut self.memory, a, b),
-            _ => self.process_call(number, args).unwrap_or_else(|| {
+            _ => self.process_call(number, args).or_else(|| self.file_call(number, args)).unwrap_or_else(|| {
                 hypercall::missing_call(number);
                 Err(Errno::ENOSYS)
             }),
         }
     }
 
+    /// Whether a write to descriptor 1 or 2 goes where it went at the start.
+    fn is_console(&self, fd: u64) -> bool {
+        (fd == 1 || fd == 2) && self.files.as_ref().is_none_or(|files| files.is_plain_console(fd))
+    }
+
+    fn file_call(&mut self, number: u64, args: [u64; 6]) -> Option<Result<u64, Errno>> {
+        let memory = self.memory.total_and_free();
+        let files = self.files.get_or_insert_with(|| files::initial(kernel::boot_info()));
+        let mut surroundings = Surroundings { clock: self.clock, memory };
+        files.dispatch(number, args, &mut self.memory, &mut surroundings)
+    }
+
     fn mmap(&mut self, args: [u64; 6]) -> Result<u64, Errno> {
         const MAP_FIXED: u64 = 0x10;
         const MAP_ANONYMOUS: u64 = 0x20;
+        const MAP_NORESERVE: u64 = 0x4000;
         const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
-        let [address, bytes, rights, flags, _fd, _offset] = args;
-        if flags & MAP_ANONYMOUS == 0 {
-            return Err(Errno::EBADF);
-        }
+        let [address, bytes, rights, flags, fd, offset] = args;
         let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
         let replace = flags & MAP_FIXED_NOREPLACE == 0;
-        self.memory.map(address, bytes, rights as u32 & 7, fixed, replace)
+        let rights = rights as u32 & 7;
+        if rights & rights::WRITE != 0 && flags & MAP_NORESERVE == 0 && bytes > self.memory.total_and_free().0 {
+            return Err(Errno::ENOMEM);
+        }
+        if flags & MAP_ANONYMOUS != 0 {
+            return self.memory.map(address, bytes, rights, fixed, replace);
+        }
+        const MAP_TYPE: u64 = 0xf;
+        const MAP_PRIVATE: u64 = 2;
+        if flags & MAP_TYPE != MAP_PRIVATE && rights & rights::WRITE != 0 {
+            // Nothing here would carry the writes back to the file.
+            return Err(Errno::ENODEV);
+        }
+        if !offset.is_multiple_of(PAGE) {
+            return Err(Errno::EINVAL);
+        }
+        let files = self.files.get_or_insert_with(|| files::initial(kernel::boot_info()));
+        let size = files.size_of(fd)?;
+        let writable = rights::READ | rights::WRITE;
+        let start = self.memory.map(address, bytes, writable, fixed, replace)?;
+        let content = size.saturating_sub(offset).min(bytes);
+        let filled = self
+            .memory
+            .bytes_mut(start, content as usize)
+            .and_then(|target| files.read_at(fd, offset, target))
+            .and_then(|_| self.memory.protect(start, bytes, rights));
+        if let Err(errno) = filled {
+            let _ = self.memory.unmap(start, bytes);
+            return Err(errno);
+        }
+        Ok(start)
     }
 
     fn mremap(&mut self, address: u64, old: u64, new: u64, flags: u64, _target: u64) -> Result<u64, Errno> {

@@ -1,42 +1,36 @@
 //! Time from the time stamp counter, on the host's clocks.
 
-use guest_abi::BootInfo;
+use guest_abi::{ClockPage, layout};
 
 use crate::registers;
 
 pub const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Turns the counter into time.
-pub struct Clock {
-    tsc_base: u64,
-    tsc_scale: u64,
-    monotonic_ns: u64,
-    realtime_ns: u64,
-}
+#[derive(Clone, Copy)]
+pub struct Clock;
 
 impl Clock {
-    pub fn new(boot: &BootInfo) -> Clock {
-        Clock {
-            tsc_base: boot.tsc_base,
-            tsc_scale: boot.tsc_scale,
-            monotonic_ns: boot.monotonic_ns,
-            realtime_ns: boot.realtime_ns,
-        }
+    fn page(&self) -> &'static ClockPage {
+        // SAFETY: the VMM has filled in this page before the first instruction, nobody writes to it
+        // afterwards, it is mapped for ever, and any bit pattern is valid.
+        unsafe { &*((layout::KERNEL_BASE + layout::CLOCK_PAGE) as *const ClockPage) }
     }
 
+    /// The vDSO reckons in the same way, so the two agree.
     fn since_boot(&self) -> u64 {
-        let ticks = registers::time_stamp().wrapping_sub(self.tsc_base);
-        (u128::from(ticks) * u128::from(self.tsc_scale) >> 32) as u64
+        let ticks = registers::time_stamp().wrapping_sub(self.page().tsc_base);
+        (u128::from(ticks) * u128::from(self.page().tsc_scale) >> 32) as u64
     }
 
     /// The host's `CLOCK_MONOTONIC`, in nanoseconds.
     pub fn monotonic(&self) -> u64 {
-        self.monotonic_ns + self.since_boot()
+        self.page().monotonic_ns + self.since_boot()
     }
 
     /// `CLOCK_REALTIME`, in nanoseconds.
     pub fn realtime(&self) -> u64 {
-        self.realtime_ns + self.since_boot()
+        self.page().realtime_ns + self.since_boot()
     }
 
     /// Nanoseconds since the program started.

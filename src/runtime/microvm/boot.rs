@@ -13,10 +13,12 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::descriptors;
 use super::image::Image;
+use super::file_tree::FileTree;
 use super::initial_stack::{Hardware, InitialStack};
 use super::loader::Program;
 use super::memory_layout::*;
 use super::page_tables::{PageTables, kernel_bits, user_bits};
+use super::vdso;
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::LaunchSpec;
 
@@ -47,6 +49,7 @@ impl BootImage {
         program: &Program<'_>,
         path: &CString,
         layout: &Layout,
+        files: &FileTree,
         hardware: Hardware,
     ) -> Result<BootImage, RuntimeError> {
         let bad = |problem: String| RuntimeError::BadSpec(problem);
@@ -58,6 +61,9 @@ impl BootImage {
         while at < layout.end {
             tables.map_large(&mut image, DIRECT_MAP + physical(at), at, kernel_bits(true, false));
             at += LARGE_PAGE;
+        }
+        for at in (layout.files..layout.end).step_by(LARGE_PAGE as usize) {
+            tables.map_large(&mut image, FILES_MAP + (at - layout.files), at, kernel_bits(false, false));
         }
         descriptors::write_tables(&mut image, &header);
 
@@ -72,6 +78,11 @@ impl BootImage {
         for page in 0..(USER_END - stack_start) / PAGE {
             tables.map(&mut image, stack_start + page * PAGE, stack_offset + page * PAGE, stack_bits);
         }
+
+        let vdso = image.allocate(1);
+        image.write(vdso, vdso::bytes());
+        tables.map(&mut image, USER_CLOCK_PAGE, CLOCK_PAGE, user_bits(false, false));
+        tables.map(&mut image, VDSO, vdso, user_bits(false, true));
 
         // From here on the image does not grow: blank memory begins behind it.
         let blank_offset = image.end();
@@ -89,6 +100,9 @@ impl BootImage {
             )));
         }
 
+        for (start, rights) in [(USER_CLOCK_PAGE, rights::READ), (VDSO, rights::READ | rights::EXECUTE)] {
+            loaded.areas.push(Area { start, end: start + PAGE, rights, reserved: 0 });
+        }
         let stack_area = USER_END - STACK_BYTES;
         loaded.areas.push(Area { start: stack_area, end: USER_END, rights: rights::READ | rights::WRITE, reserved: 0 });
         write_areas(&mut image, &loaded.areas).map_err(bad)?;
@@ -97,8 +111,8 @@ impl BootImage {
             (offset_of!(BootInfo, memory_bytes), layout.ram_bytes),
             (offset_of!(BootInfo, free_offset), free_offset),
             (offset_of!(BootInfo, blank_offset), blank_offset),
-            (offset_of!(BootInfo, files_offset), layout.files),
-            (offset_of!(BootInfo, files_bytes), layout.end - layout.files),
+            (offset_of!(BootInfo, files_bytes), files.window_bytes),
+            (offset_of!(BootInfo, tree_bytes), files.tree_bytes),
             (offset_of!(BootInfo, brk_start), loaded.brk_start),
         ] {
             image.write_u64(BOOT_INFO + field as u64, value);
@@ -123,7 +137,7 @@ impl BootImage {
 }
 
 /// A memory file with this content.
-fn memory_file(name: &std::ffi::CStr, bytes: &[u8]) -> Result<File, RuntimeError> {
+pub fn memory_file(name: &std::ffi::CStr, bytes: &[u8]) -> Result<File, RuntimeError> {
     let file = memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(RuntimeError::step("making a memory file"))?;
     let mut file = File::from(file);
     file.write_all(bytes).map_err(RuntimeError::step("filling a memory file"))?;
@@ -170,7 +184,8 @@ fn map_kernel(image: &mut Image, tables: &mut PageTables) -> Result<(), RuntimeE
         (IDT, IDT + PAGE, kernel_bits(false, false)),
         (KERNEL_STACK, KERNEL_STACK_TOP, kernel_bits(true, false)),
         (FAULT_STACK_TOP - PAGE, FAULT_STACK_TOP, kernel_bits(true, false)),
-        (AREA_TABLE, KERNEL_IMAGE, kernel_bits(true, false)),
+        (AREA_TABLE, CLOCK_PAGE, kernel_bits(true, false)),
+        (CLOCK_PAGE, KERNEL_IMAGE, kernel_bits(false, false)),
     ];
     for segment in kernel_segments()? {
         let start = segment.p_vaddr - KERNEL_BASE;

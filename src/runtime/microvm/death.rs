@@ -16,7 +16,7 @@ pub fn by_exception(vector: u64, error: u64, address: u64, rip: u64) -> Death {
         14 => (DeathCause::PageFault, address, page_fault(error, address)),
         _ => (DeathCause::OtherException, rip, format!("exception {vector} ({})", exception_name(vector))),
     };
-    Death { cause, address: Some(at), message: format!("{what} at instruction {rip:#x}") }
+    Death { cause, address: Some(at), message: format!("{what} at rip {rip:#x}") }
 }
 
 fn page_fault(error: u64, address: u64) -> String {
@@ -59,7 +59,7 @@ pub fn by_exhaustion(address: u64, rip: u64, configured_bytes: u64) -> Death {
         cause: DeathCause::OutOfMemory,
         address: Some(address),
         message: format!(
-            "out of memory: all {} MiB of the microVM are used (address {address:#x}, instruction {rip:#x}); \
+            "out of memory: all {} MiB of the microVM are used (address {address:#x}, rip {rip:#x}); \
              give more with --memory",
             configured_bytes >> 20
         ),
@@ -72,7 +72,7 @@ pub fn by_panic(place: u64, vector: u64, address: u64, text: &str) -> Death {
         format!("guest kernel panic at {text}:{place}")
     } else {
         let name = if vector == 14 { "page fault" } else { exception_name(vector) };
-        format!("guest kernel fault: exception {vector} ({name}), address {address:#x}, instruction {place:#x}")
+        format!("guest kernel fault: exception {vector} ({name}), address {address:#x}, rip {place:#x}")
     };
     Death { cause: DeathCause::GuestKernelPanic, address: Some(place), message }
 }
@@ -102,7 +102,7 @@ pub fn by_unexpected_exit(name: &str, rip: Option<u64>) -> Death {
 }
 
 fn at(rip: Option<u64>) -> String {
-    rip.map_or(String::new(), |rip| format!(" at instruction {rip:#x}"))
+    rip.map_or(String::new(), |rip| format!(" at rip {rip:#x}"))
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
     fn a_page_fault_tells_what_was_done_to_which_address() {
         let death = by_exception(14, 0x6, 0, 0x40_1234);
         assert_eq!((death.cause, death.address), (DeathCause::PageFault, Some(0)));
-        assert_eq!(death.message, "page fault: write to 0x0 at instruction 0x401234");
+        assert_eq!(death.message, "page fault: write to 0x0 at rip 0x401234");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::ffi::CString;
 
 use super::loader::Program;
-use super::memory_layout::{PAGE, USER_END};
+use super::memory_layout::{PAGE, USER_END, VDSO};
 
 /// Most bytes that arguments and environment may take: a quarter of the stack, as on Linux.
 const MOST_BYTES: u64 = super::memory_layout::STACK_BYTES / 4;
@@ -54,6 +54,7 @@ impl InitialStack {
         let random = strings.push(&[0; 16]);
 
         let auxiliary = [
+            (libc::AT_SYSINFO_EHDR, VDSO),
             (libc::AT_HWCAP, hardware.capabilities),
             (libc::AT_PAGESZ, PAGE),
             (libc::AT_CLKTCK, 100),

@@ -156,7 +156,7 @@ fn segment_end(segment: &ProgramHeader) -> u64 {
 
 fn check_segment(segment: &ProgramHeader, file_bytes: u64) -> Result<(), String> {
     let end = segment.p_vaddr.checked_add(segment.p_memsz);
-    let highest = USER_END - STACK_BYTES - LARGE_PAGE;
+    let highest = USER_END - STACK_BYTES - STACK_GAP;
     if segment.p_vaddr < USER_START || end.is_none_or(|end| end > highest) {
         return Err(format!("has a segment at {:#x} that is out of bounds", segment.p_vaddr));
     }

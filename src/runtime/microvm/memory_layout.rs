@@ -11,7 +11,8 @@
 //!  0x0000_6000  kernel stack          32 KiB, with an unmapped page below
 //!  0x0000_f000  double fault stack    one page, with an unmapped page below
 //!  0x0001_0000  area table            the program's address space
-//!  0x0001_6000  guest kernel          code, read-only data, data
+//!  0x0001_6000  clock page            read-only for all: the guest kernel and the vDSO make time of it
+//!  0x0001_7000  guest kernel          code, read-only data, data
 //!               page tables           of the kernel and of the program's image
 //!               private copies        program pages that hold bss or are shared by two segments
 //!               initial stack         argv, envp, auxv
@@ -21,16 +22,18 @@
 //!               bitmap of free frames (last bytes of memory)
 //!  ram          ← end of the configured memory, 2 MiB aligned
 //!               program window        the ELF file, page for page: host page cache, copied when written
-//!               file window           contents of the initial file tree, likewise
-//!               tree                  the packed description of the initial tree
+//!               file window           contents of the initial file tree, likewise, and behind them the
+//!                                     packed description of the tree
 //!
 //! guest virtual
 //!
 //!  0x0000_0000_0040_0000  program (static; a static-pie is placed at PIE_BASE)
 //!                         heap (brk), upwards
 //!                         mmap, downwards from below the stack
+//!  0x0000_7fff_ff77_f000  clock page and vDSO
 //!  0x0000_7fff_ffff_f000  stack, downwards, at most 8 MiB
 //!  0xffff_8000_0000_0000  all guest memory: the kernel's direct map, 2 MiB pages
+//!  0xffff_9000_0000_0000  the file window again, in one piece
 //!  0xffff_ffff_8000_0000  the first pages of guest memory again: where the kernel is linked
 //! ```
 //!
@@ -70,7 +73,8 @@ impl Layout {
     pub fn new(memory_bytes: u64, program_bytes: u64, files_bytes: u64) -> Layout {
         let ram_bytes = memory_bytes & !(LARGE_PAGE - 1);
         let program = ram_bytes;
-        let files = program + program_bytes.next_multiple_of(PAGE);
+        // On a large page, for the guest kernel's second mapping of it.
+        let files = (program + program_bytes).next_multiple_of(LARGE_PAGE);
         let end = (files + files_bytes.next_multiple_of(PAGE)).next_multiple_of(LARGE_PAGE);
         Layout { ram_bytes, program, files, end }
     }
@@ -89,7 +93,7 @@ mod tests {
     #[test]
     fn small_memory_is_one_slot_and_large_memory_leaves_the_hole_free() {
         let small = Layout::new(256 << 20, 5000, 0);
-        assert_eq!(small.files - small.program, 8192);
+        assert_eq!(small.files - small.program, LARGE_PAGE);
         assert_eq!(small.slots().collect::<Vec<_>>(), [(0, small.end)]);
         let large = Layout::new(5 << 30, 5000, 100);
         let slots: Vec<_> = large.slots().collect();

@@ -7,17 +7,17 @@
 
 use std::ffi::CString;
 use std::io::{Read, Seek};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::OsStringExt;
 
 use kvm_ioctls::Kvm;
 
 use super::clone::{Cloned, clone3};
 use super::launcher::recipe::{Launch, Recipe, Started};
-use super::spec::{LaunchSpec, Program as ProgramSource};
+use super::spec::LaunchSpec;
 use super::{RuntimeError, Unavailable};
-use crate::workload::program::open_program;
+use crate::workload::program::{open_program, require_static};
 use boot::BootImage;
+use file_tree::FileTree;
 use initial_stack::Hardware;
 use loader::Program;
 use memory_layout::{LEAST_MEMORY, Layout};
@@ -28,6 +28,7 @@ mod boot;
 mod death;
 mod descriptors;
 mod exits;
+mod file_tree;
 mod guest_memory;
 mod image;
 mod initial_stack;
@@ -38,6 +39,7 @@ mod resident;
 mod run_loop;
 mod stats;
 mod streams;
+mod vdso;
 mod vm;
 mod vmm;
 
@@ -87,7 +89,8 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let memory_bytes = spec.limits.memory_bytes;
     check_memory(memory_bytes)?;
     let source = open_program(&spec.program, spec.root.as_deref())?;
-    let path = guest_path(&spec.program, &source.name)?;
+    require_static(&source)?;
+    let path = source.path_in_root.clone().unwrap_or_else(|| file_tree::guest_path(&spec.program, &source.name));
     let bytes = source.file.metadata().map_err(RuntimeError::step("reading the program's size"))?.len();
     let mut content = Vec::new();
     source
@@ -109,14 +112,17 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         // SAFETY: reads a value that the kernel gave us at our start.
         signal_stack: unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }.max(2048),
     };
-    let layout = Layout::new(memory_bytes, bytes, 0);
-    let image = BootImage::build(spec, &program, &path, &layout, hardware)?;
-    let mut notes = Vec::new();
+    let mut files = FileTree::pack(spec, &path, &content)?;
+    let layout = Layout::new(memory_bytes, bytes, files.bytes());
+    let path = CString::new(path.into_os_string().into_vec())
+        .map_err(|_| RuntimeError::BadSpec("the program's path holds a zero byte".into()))?;
+    let image = BootImage::build(spec, &program, &path, &layout, &files, hardware)?;
+    let mut notes = std::mem::take(&mut files.notes);
     if spec.limits.cpus > 1 {
         notes.push("the guest kernel runs on one vCPU; --cpus has no effect on it".to_owned());
     }
     Ok(Box::new(MicrovmRecipe {
-        plan: Plan { image, program: (source.file, bytes), layout, processor, notes },
+        plan: Plan { image, program: (source.file, bytes), files, layout, processor, notes },
     }))
 }
 
@@ -137,19 +143,6 @@ fn check_memory(bytes: u64) -> Result<(), RuntimeError> {
         )));
     }
     Ok(())
-}
-
-/// The program's path as it sees it.
-fn guest_path(source: &ProgramSource, name: &str) -> Result<CString, RuntimeError> {
-    let path = match source {
-        ProgramSource::InRoot(path) => path.as_os_str().as_bytes().to_vec(),
-        ProgramSource::HostFile(path) => {
-            let name = path.file_name().unwrap_or(Path::new("program").as_os_str());
-            [b"/", name.as_bytes()].concat()
-        }
-        ProgramSource::Builtin(_) => [b"/", name.as_bytes()].concat(),
-    };
-    CString::new(path).map_err(|_| RuntimeError::BadSpec("the program's path holds a zero byte".into()))
 }
 
 struct MicrovmRecipe {

@@ -6,12 +6,13 @@ use std::fs::File;
 use std::mem::offset_of;
 use std::os::fd::AsRawFd;
 
-use guest_abi::BootInfo;
+use guest_abi::ClockPage;
 use kvm_ioctls::Kvm;
 
 use super::boot::BootImage;
+use super::file_tree::FileTree;
 use super::guest_memory::GuestMemory;
-use super::memory_layout::{BOOT_INFO, Layout, physical};
+use super::memory_layout::{CLOCK_PAGE, Layout, physical};
 use super::run_loop::{Ending, Guest};
 use super::vm::{self, Processor, TimeBase};
 use super::{resident, stats};
@@ -26,12 +27,29 @@ pub struct Plan {
     pub image: BootImage,
     /// The program's file, and its size.
     pub program: (File, u64),
+    /// The initial file tree.
+    pub files: FileTree,
     /// Where what is in guest memory.
     pub layout: Layout,
     /// What the guest's processor can do.
     pub processor: Processor,
     /// What the user should know about every trial.
     pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// The files that are mapped into guest memory: offset, file, bytes.
+    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64)> {
+        let Plan { image, program, files, layout, .. } = self;
+        let large = files.large.iter().map(|(offset, file, bytes)| (layout.files + offset, file, *bytes));
+        [
+            (0, &image.file, image.bytes),
+            (layout.program, &program.0, program.1),
+            (layout.files, &files.window, files.bytes()),
+        ]
+        .into_iter()
+        .chain(large)
+    }
 }
 
 /// A step that failed, with the system's error number.
@@ -64,9 +82,7 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     become_sandbox(launch, parent)?;
     board.phase("standard streams");
 
-    let program_window = (plan.layout.program, &plan.program.0, plan.program.1);
-    let memory = GuestMemory::new(plan.layout, [(0, &plan.image.file, plan.image.bytes), program_window])
-        .map_err(Failed::at("mapping guest memory"))?;
+    let memory = GuestMemory::new(plan.layout, plan.windows()).map_err(Failed::at("mapping guest memory"))?;
     close_other_files()?;
     board.phase("map memory");
 
@@ -83,8 +99,8 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     vm::set_registers(&vcpu, &plan.image, &plan.processor).map_err(kvm("setting the vCPU's registers"))?;
     board.phase("registers");
     let base = TimeBase::read(&vcpu).map_err(kvm("reading the guest's time stamp counter"))?;
-    personalise(&memory, plan, base).map_err(Failed::at("filling in the boot information"))?;
-    board.phase("boot information");
+    personalise(&memory, plan, base).map_err(Failed::at("setting the guest's clock"))?;
+    board.phase("clock");
 
     let mut guest = Guest::new(vcpu, memory, plan.layout.ram_bytes, board);
     let ending = guest.run();
@@ -144,12 +160,12 @@ fn close_other_files() -> Result<(), Failed> {
 /// Writes what differs from VM to VM.
 fn personalise(memory: &GuestMemory, plan: &Plan, base: TimeBase) -> std::io::Result<()> {
     for (field, value) in [
-        (offset_of!(BootInfo, tsc_base), base.tsc),
-        (offset_of!(BootInfo, tsc_scale), base.scale),
-        (offset_of!(BootInfo, monotonic_ns), base.monotonic_ns),
-        (offset_of!(BootInfo, realtime_ns), base.realtime_ns),
+        (offset_of!(ClockPage, tsc_base), base.tsc),
+        (offset_of!(ClockPage, tsc_scale), base.scale),
+        (offset_of!(ClockPage, monotonic_ns), base.monotonic_ns),
+        (offset_of!(ClockPage, realtime_ns), base.realtime_ns),
     ] {
-        memory.write_u64(BOOT_INFO + field as u64, value)?;
+        memory.write_u64(CLOCK_PAGE + field as u64, value)?;
     }
     let mut random = [0; 16];
     // SAFETY: the buffer is as long as we say. A short or failed read leaves zeros, as early in boot.

@@ -7,6 +7,9 @@
 //!
 //! Everything is counted in offsets into guest memory, see `guest_abi::layout::physical`.
 
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+
 use guest_abi::BootInfo;
 use guest_abi::layout::{self, LARGE_PAGE, PAGE};
 
@@ -29,8 +32,62 @@ pub struct Frames {
     blank: u64,
 }
 
+struct Shared(UnsafeCell<Frames>);
+
+// SAFETY: there is one processor, and traps do not nest.
+unsafe impl Sync for Shared {}
+
+static FRAMES: Shared = Shared(UnsafeCell::new(Frames {
+    small: 0,
+    small_end: 0,
+    large: 0,
+    end: 0,
+    freed: 0,
+    cursor: 0,
+    blank: 0,
+}));
+
+/// The way to the frames, which the program's memory and the kernel's heap share.
+pub struct Pool {
+    _made_by_new: (),
+}
+
+impl Pool {
+    /// Fills the pool with the memory that is free at boot.
+    pub fn new(boot: &BootInfo) -> Pool {
+        let mut pool = Pool { _made_by_new: () };
+        *pool = Frames::new(boot);
+        pool
+    }
+
+    /// For the heap.
+    ///
+    /// # Safety
+    /// Nothing may be borrowed from another `Pool` meanwhile.
+    pub unsafe fn for_heap() -> Pool {
+        Pool { _made_by_new: () }
+    }
+}
+
+impl Deref for Pool {
+    type Target = Frames;
+
+    fn deref(&self) -> &Frames {
+        // SAFETY: there are two pools. The memory's is only used inside its own functions, which never
+        // allocate from the heap; and the heap's only inside an allocation.
+        unsafe { &*FRAMES.0.get() }
+    }
+}
+
+impl DerefMut for Pool {
+    fn deref_mut(&mut self) -> &mut Frames {
+        // SAFETY: as above.
+        unsafe { &mut *FRAMES.0.get() }
+    }
+}
+
 impl Frames {
-    pub fn new(boot: &BootInfo) -> Frames {
+    fn new(boot: &BootInfo) -> Frames {
         let bitmap_bytes = (boot.memory_bytes / PAGE).div_ceil(8).next_multiple_of(PAGE);
         let end = boot.memory_bytes.saturating_sub(bitmap_bytes);
         let small_end = boot.free_offset.next_multiple_of(LARGE_PAGE).min(end);
@@ -92,6 +149,26 @@ impl Frames {
             return Some(offset);
         }
         None
+    }
+
+    /// Memory in one piece for the kernel's own heap: `bytes` is a multiple of a page.
+    pub fn block(&mut self, bytes: u64) -> Option<u64> {
+        if self.small_end - self.small >= bytes {
+            let offset = self.small;
+            self.small += bytes;
+            return Some(offset);
+        }
+        let whole = bytes.next_multiple_of(LARGE_PAGE);
+        if (self.large + 1..self.large + whole).contains(&layout::HOLE_START) {
+            // In one piece physically too: not across the hole.
+            self.large = layout::HOLE_START.min(self.end);
+        }
+        if self.end - self.large >= whole {
+            let offset = self.large;
+            self.large += whole;
+            return Some(offset);
+        }
+        if bytes == PAGE { self.page() } else { None }
     }
 
     /// Takes pages back that have been released to the host.

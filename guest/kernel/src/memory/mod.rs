@@ -1,8 +1,8 @@
 //! The program's memory: areas, page tables and frames, and the system calls that change them.
 
 mod areas;
-mod frames;
-mod tables;
+pub mod frames;
+pub mod tables;
 mod user;
 
 
@@ -14,7 +14,7 @@ use crate::hypercall::Segments;
 use crate::registers;
 use crate::syscall::Errno;
 use areas::{Areas, TableFull};
-use frames::Frames;
+use frames::Pool;
 use tables::{Leaf, NoFrame, Tables};
 
 /// Pages mapped at once around a fault: mapping costs the host nothing, a fault costs the program.
@@ -61,7 +61,7 @@ impl From<TableFull> for Errno {
 pub struct Memory {
     areas: Areas,
     tables: Tables,
-    frames: Frames,
+    frames: Pool,
     memory_bytes: u64,
     brk_start: u64,
     brk: u64,
@@ -86,7 +86,7 @@ impl Memory {
         Memory {
             areas: Areas::new(),
             tables: Tables::new(boot.page_table),
-            frames: Frames::new(boot),
+            frames: Pool::new(boot),
             memory_bytes: boot.memory_bytes,
             brk_start: boot.brk_start,
             brk: boot.brk_start,
@@ -187,9 +187,6 @@ impl Memory {
             return Err(Errno::EINVAL);
         }
         let bytes = bytes.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;
-        if rights & rights::WRITE != 0 && bytes > self.memory_bytes {
-            return Err(Errno::ENOMEM);
-        }
         let start = if fixed {
             let (start, end) = pages(wanted, bytes).ok_or(if wanted.is_multiple_of(PAGE) {
                 Errno::ENOMEM
@@ -211,7 +208,7 @@ impl Memory {
                 Some((start, end)) if start >= layout::USER_START && self.areas.is_free(start, end) => start,
                 _ => self
                     .areas
-                    .find_gap(bytes, layout::USER_END - layout::STACK_BYTES - STACK_GAP)
+                    .find_gap(bytes, layout::USER_END - layout::STACK_BYTES - layout::STACK_GAP)
                     .ok_or(Errno::ENOMEM)?,
             }
         };
@@ -350,9 +347,6 @@ impl Memory {
         Ok(())
     }
 }
-
-/// Room between the stack and the highest mapping.
-const STACK_GAP: u64 = 1 << 20;
 
 /// Pages whose translations must be forgotten.
 struct Flush {
