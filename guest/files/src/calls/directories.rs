@@ -1,9 +1,10 @@
 //! Listing directories, and the working directory.
 
 use super::Answer;
+use crate::kind::{Kind, entry_type};
 use crate::linux::*;
-use crate::node::FIRST_ENTRY;
-use crate::store::{Kind, NodeId, Store, entry_type};
+use crate::node::{FIRST_ENTRY, Listed};
+use crate::store::{NodeId, Store};
 use crate::{Errno, Files, UserMemory};
 
 /// How a listing is laid out.
@@ -40,7 +41,7 @@ impl Files {
         format: Format,
         user: &mut dyn UserMemory,
     ) -> Answer {
-        let open = self.descriptors.readable(fd)?;
+        let open = self.descriptors.file(fd)?;
         let (directory, mut position) = (open.node, open.position);
         if !open.kind.is_directory() {
             return Err(Errno::ENOTDIR);
@@ -51,7 +52,9 @@ impl Files {
         let mut done = 0usize;
         loop {
             let mut digits = [0; 10];
-            let Some((name, node, next)) = self.listed(directory, position, &mut digits)? else { break };
+            let Some(Listed { next, name, node }) = self.listed(directory, position, &mut digits)? else {
+                break;
+            };
             let record = format.record(name);
             if done + record > length as u32 as usize {
                 if done == 0 {
@@ -59,7 +62,7 @@ impl Files {
                 }
                 break;
             }
-            let into = user.bytes_mut(address + done as u64, record)?;
+            let into = user.bytes_mut(address.wrapping_add(done as u64), record)?;
             let kind = entry_type(self.store.kind(node)?);
             into.fill(0);
             into[..8].copy_from_slice(&inode_number(node).to_ne_bytes());
@@ -77,28 +80,30 @@ impl Files {
         Ok(done as u64)
     }
 
-    /// The entry at a position of a listing: its name, its node, and the position after it.
+    /// The entry at a position of a listing.
     fn listed<'a>(
         &'a self,
         directory: NodeId,
         position: u64,
         digits: &'a mut [u8; 10],
-    ) -> Result<Option<(&'a [u8], NodeId, u64)>, Errno> {
+    ) -> Result<Option<Listed<'a>>, Errno> {
         match position {
-            0 => return Ok(Some((b".", directory, 1))),
-            1 => return Ok(Some((b"..", self.store.parent(directory)?, FIRST_ENTRY))),
+            0 => return Ok(Some(Listed { next: 1, name: b".", node: directory })),
+            1 => {
+                let parent = self.store.parent(directory)?;
+                return Ok(Some(Listed { next: FIRST_ENTRY, name: b"..", node: parent }));
+            }
             _ => {}
         }
         if self.store.kind(directory)? == Kind::DescriptorDirectory {
-            let Some(fd) = self.descriptors.next_in_use(position - FIRST_ENTRY) else { return Ok(None) };
-            return Ok(Some((
-                decimal(fd as u32, digits),
-                Store::descriptor_link(fd as u32),
-                fd + FIRST_ENTRY + 1,
-            )));
+            let found = self.descriptors.next_in_use(position - FIRST_ENTRY);
+            return Ok(found.map(|fd| Listed {
+                next: FIRST_ENTRY + fd + 1,
+                name: decimal(fd as u32, digits),
+                node: Store::descriptor_link(fd as u32),
+            }));
         }
-        let listed = self.store.entry_from(directory, position)?;
-        Ok(listed.map(|listed| (listed.name, listed.node, listed.next)))
+        self.store.entry_from(directory, position)
     }
 
     pub(super) fn working_directory(

@@ -1,9 +1,9 @@
 //! Reading, seeking, and what moves bytes between two descriptors.
 
 use super::Answer;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::Content;
-use crate::store::Kind;
 use crate::{Errno, Files, Host, UserMemory};
 
 /// Longest read from the console at once, so that the buffer's untouched pages stay so.
@@ -246,8 +246,8 @@ impl Files {
         host: &mut dyn Host,
     ) -> Answer {
         let source = self.descriptors.readable(from)?;
-        self.descriptors.writable(to)?;
-        if source.kind != Kind::Regular {
+        let target = self.descriptors.writable(to)?;
+        if source.kind != Kind::Regular || target.flags & O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }
         let (node, position) = (source.node, source.position);
@@ -275,14 +275,14 @@ impl Files {
         if flags != 0 {
             return Err(Errno::EINVAL);
         }
-        let (source, target) = (self.descriptors.readable(from)?, self.descriptors.writable(to)?);
+        let (source, target) = (self.descriptors.file(from)?, self.descriptors.file(to)?);
         if source.kind.is_directory() || target.kind.is_directory() {
             return Err(Errno::EISDIR);
         }
         if source.kind != Kind::Regular || target.kind != Kind::Regular {
             return Err(Errno::EINVAL);
         }
-        if target.flags & O_APPEND != 0 {
+        if !source.is_readable() || !target.is_writable() || target.flags & O_APPEND != 0 {
             return Err(Errno::EBADF);
         }
         let (node, target_node) = (source.node, target.node);

@@ -1,0 +1,121 @@
+//! A VM's memory on the host: one stretch of addresses, of which the host gives pages only for what is
+//! touched.
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+
+use guest_abi::Segment;
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
+use vm_memory::mmap::MmapRegionBuilder;
+use vm_memory::{
+    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap, VolatileSlice,
+};
+
+use super::memory_layout::*;
+
+/// A VM's memory. It is mapped until the VMM's process ends.
+#[derive(Debug)]
+pub struct GuestMemory {
+    base: NonNull<c_void>,
+    layout: Layout,
+    regions: GuestMemoryMmap,
+}
+
+/// A stretch of guest memory that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("no guest memory there")]
+pub struct OutOfBounds;
+
+impl GuestMemory {
+    /// Reserves the addresses, with every byte zero, and maps files over them: each at an offset, with
+    /// its size. A file is mapped privately: what the guest writes stays in this VM.
+    pub fn new<'a>(
+        layout: Layout,
+        files: impl IntoIterator<Item = (u64, &'a File, u64)>,
+    ) -> nix::Result<GuestMemory> {
+        let size = NonZeroUsize::new(layout.end as usize).ok_or(nix::Error::EINVAL)?;
+        let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
+        let base = unsafe { mmap_anonymous(None, size, rights, flags)? };
+        for (offset, file, bytes) in files {
+            let Some(bytes) = NonZeroUsize::new(bytes as usize) else { continue };
+            // Writing this as one check keeps a wrong layout from mapping over the VMM itself.
+            if offset.checked_add(bytes.get() as u64).is_none_or(|end| end > layout.end) {
+                return Err(nix::Error::ENOMEM);
+            }
+            let at = NonZeroUsize::new(base.as_ptr() as usize + offset as usize);
+            // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
+            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), 0)? };
+        }
+        let regions = layout.slots().map(|(offset, bytes)| {
+            // SAFETY: the bytes belong to our mapping, which is never unmapped.
+            let mapped = unsafe { MmapRegionBuilder::new(bytes as usize).with_raw_mmap_pointer(base.as_ptr().byte_add(offset as usize).cast()) }
+                .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
+                .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_NORESERVE)
+                .build();
+            mapped.ok().and_then(|region| GuestRegionMmap::new(region, GuestAddress(physical(offset))))
+        });
+        let regions = regions.collect::<Option<Vec<_>>>().ok_or(nix::Error::EINVAL)?;
+        let regions = GuestMemoryMmap::from_regions(regions).map_err(|_| nix::Error::EINVAL)?;
+        Ok(GuestMemory { base, layout, regions })
+    }
+
+    /// For `KVM_SET_USER_MEMORY_REGION`: guest physical address, bytes, host address.
+    pub fn slots(&self) -> impl Iterator<Item = (u64, u64, u64)> {
+        self.regions.iter().filter_map(|region| {
+            let host = region.get_host_address(vm_memory::MemoryRegionAddress(0)).ok()?;
+            Some((region.start_addr().0, region.len(), host as u64))
+        })
+    }
+
+    /// Host addresses of all of it, and bytes.
+    pub fn host_range(&self) -> (u64, u64) {
+        (self.base.as_ptr() as u64, self.layout.end)
+    }
+
+    /// Reads a number. The guest may change it meanwhile; the value is one that it wrote.
+    pub fn read_u64(&self, address: u64) -> Result<u64, OutOfBounds> {
+        self.regions.read_obj(GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// Writes a number.
+    pub fn write_u64(&self, address: u64, value: u64) -> Result<(), OutOfBounds> {
+        self.regions.write_obj(value, GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// Writes bytes.
+    pub fn write(&self, address: u64, bytes: &[u8]) -> Result<(), OutOfBounds> {
+        self.regions.write_slice(bytes, GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// Reads bytes.
+    pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), OutOfBounds> {
+        self.regions.read_slice(bytes, GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// The memory that a segment names, for a system call of the host's.
+    pub fn slice(&self, segment: Segment) -> Result<VolatileSlice<'_>, OutOfBounds> {
+        let bytes = usize::try_from(segment.bytes).map_err(|_| OutOfBounds)?;
+        self.regions.get_slice(GuestAddress(segment.physical), bytes).map_err(|_| OutOfBounds)
+    }
+
+    /// Gives pages back to the host; they read as zero afterwards. Only whole pages of configured memory.
+    pub fn release(&self, segment: Segment) -> Result<(), OutOfBounds> {
+        let start = offset(segment.physical);
+        let end = start.checked_add(segment.bytes).ok_or(OutOfBounds)?;
+        if !start.is_multiple_of(PAGE) || !end.is_multiple_of(PAGE) || end > self.layout.ram_bytes {
+            return Err(OutOfBounds);
+        }
+        // Checks that the addresses are guest memory in one piece.
+        self.slice(segment)?;
+        // SAFETY: the range lies within our mapping, and nothing of ours is kept there.
+        unsafe {
+            let at = self.base.byte_add(start as usize);
+            madvise(at, segment.bytes as usize, MmapAdvise::MADV_DONTNEED).map_err(|_| OutOfBounds)
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The virtual machine: every call to KVM that makes one.
+
+use kvm_bindings::{
+    CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_userspace_memory_region, kvm_xcr, kvm_xcrs,
+};
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use guest_abi::{DOORBELL, Hypercall};
+
+use super::boot::BootImage;
+use super::descriptors::{self, Features};
+use super::guest_memory::GuestMemory;
+use crate::measure::clock::monotonic_ns;
+
+/// The time stamp counter (Intel SDM volume 4).
+const TSC: u32 = 0x10;
+
+/// What a processor for guests can do, learned once: asking KVM takes longer than most of a start.
+#[derive(Clone, Debug)]
+pub struct Processor {
+    /// What the guest is told.
+    pub cpuid: CpuId,
+    /// What the guest kernel turns on.
+    pub features: Features,
+    /// Value of XCR0: which vector registers a program may use.
+    pub xcr0: u64,
+}
+
+impl Processor {
+    /// Asks KVM what it can offer to guests.
+    pub fn query(kvm: &Kvm) -> Result<Processor, kvm_ioctls::Error> {
+        let cpuid = kvm.get_supported_cpuid(kvm_bindings::KVM_MAX_CPUID_ENTRIES)?;
+        let leaf = |function, index| {
+            cpuid.as_slice().iter().find(|entry| entry.function == function && entry.index == index).copied()
+        };
+        // CPUID (Intel SDM volume 2): XSAVE is leaf 1 ECX bit 26, FSGSBASE leaf 7 EBX bit 0; leaf 13 has
+        // the bits of XCR0 that may be set, of which we take x87, SSE, AVX and AVX-512.
+        let xsave = leaf(1, 0).is_some_and(|entry| entry.ecx & 1 << 26 != 0);
+        let fsgsbase = leaf(7, 0).is_some_and(|entry| entry.ebx & 1 != 0);
+        let allowed = leaf(0xd, 0).map_or(0, |entry| u64::from(entry.eax));
+        let xcr0 = allowed & if allowed & 0xe0 == 0xe0 { 0xe7 } else { 0x7 };
+        Ok(Processor { features: Features { xsave, fsgsbase }, xcr0, cpuid })
+    }
+
+    /// The features that leaf 1 reports in EDX, which Linux passes on as `AT_HWCAP`.
+    pub fn capabilities(&self) -> u64 {
+        self.cpuid.as_slice().iter().find(|entry| entry.function == 1).map_or(0, |entry| entry.edx.into())
+    }
+}
+
+/// Gives a VM its memory.
+pub fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Error> {
+    for (slot, (guest_phys_addr, memory_size, userspace_addr)) in memory.slots().enumerate() {
+        let region =
+            kvm_userspace_memory_region { slot: slot as u32, flags: 0, guest_phys_addr, memory_size, userspace_addr };
+        // SAFETY: the memory stays mapped until this process ends, and the VM with it; the VMM reads and
+        // writes it only through volatile accesses and system calls.
+        unsafe { vm.set_user_memory_region(region)? };
+    }
+    Ok(())
+}
+
+/// Makes the vCPU ready for the guest kernel's first instruction.
+pub fn set_registers(vcpu: &VcpuFd, image: &BootImage, processor: &Processor) -> Result<(), kvm_ioctls::Error> {
+    // XCR0 before CR4: with OSXSAVE set, the guest's CPUID reports sizes that depend on XCR0.
+    if processor.features.xsave {
+        let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
+        xcrs.xcrs[0] = kvm_xcr { xcr: 0, value: processor.xcr0, ..kvm_xcr::default() };
+        vcpu.set_xcrs(&xcrs)?;
+    }
+    let mut sregs = vcpu.get_sregs()?;
+    descriptors::set_long_mode(&mut sregs, image.page_table, processor.features);
+    vcpu.set_sregs(&sregs)?;
+    let msrs = Msrs::from_entries(&descriptors::syscall_msrs(&image.kernel)).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
+    if vcpu.set_msrs(&msrs)? != msrs.as_slice().len() {
+        return Err(kvm_ioctls::Error::new(libc::EINVAL));
+    }
+    // The first instruction is an `out` of EAX to port DX.
+    vcpu.set_regs(&kvm_regs {
+        rip: image.kernel.start,
+        rsp: image.stack,
+        rflags: 2,
+        rax: Hypercall::Enter as u64,
+        rdx: DOORBELL.into(),
+        ..kvm_regs::default()
+    })
+}
+
+/// The guest's time stamp counter and the host's clocks, read at the same moment.
+#[derive(Clone, Copy, Debug)]
+pub struct TimeBase {
+    /// The guest's counter.
+    pub tsc: u64,
+    /// Nanoseconds per tick, times 2^32.
+    pub scale: u64,
+    /// `CLOCK_MONOTONIC`.
+    pub monotonic_ns: u64,
+    /// `CLOCK_REALTIME`.
+    pub realtime_ns: u64,
+}
+
+impl TimeBase {
+    /// Reads all of them.
+    pub fn read(vcpu: &VcpuFd) -> Result<TimeBase, kvm_ioctls::Error> {
+        let khz = vcpu.get_tsc_khz()?;
+        let entry = kvm_msr_entry { index: TSC, ..kvm_msr_entry::default() };
+        let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
+        let before = monotonic_ns();
+        let read = vcpu.get_msrs(&mut msrs)?;
+        let after = monotonic_ns();
+        let entry = msrs.as_slice().first().filter(|_| read == 1 && khz > 0);
+        let tsc = entry.ok_or(kvm_ioctls::Error::new(libc::ENODEV))?.data;
+        Ok(TimeBase {
+            tsc,
+            scale: ((1_000_000u128 << 32) / u128::from(khz)) as u64,
+            // The counter was read somewhere between the two.
+            monotonic_ns: before + (after - before) / 2,
+            realtime_ns: realtime_ns(),
+        })
+    }
+}
+
+fn realtime_ns() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| since.as_nanos() as u64)
+}
