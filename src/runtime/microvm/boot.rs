@@ -12,8 +12,8 @@ use guest_abi::{Area, AreaTable, BootInfo, KernelHeader};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::descriptors;
-use super::image::Image;
 use super::file_tree::FileTree;
+use super::image::Image;
 use super::initial_stack::{Hardware, InitialStack};
 use super::loader::Program;
 use super::memory_layout::*;
@@ -104,7 +104,12 @@ impl BootImage {
             loaded.areas.push(Area { start, end: start + PAGE, rights, reserved: 0 });
         }
         let stack_area = USER_END - STACK_BYTES;
-        loaded.areas.push(Area { start: stack_area, end: USER_END, rights: rights::READ | rights::WRITE, reserved: 0 });
+        loaded.areas.push(Area {
+            start: stack_area,
+            end: USER_END,
+            rights: rights::READ | rights::WRITE,
+            reserved: 0,
+        });
         write_areas(&mut image, &loaded.areas).map_err(bad)?;
         for (field, value) in [
             (offset_of!(BootInfo, page_table), tables.root()),
@@ -138,7 +143,8 @@ impl BootImage {
 
 /// A memory file with this content.
 pub fn memory_file(name: &std::ffi::CStr, bytes: &[u8]) -> Result<File, RuntimeError> {
-    let file = memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(RuntimeError::step("making a memory file"))?;
+    let file =
+        memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(RuntimeError::step("making a memory file"))?;
     let mut file = File::from(file);
     file.write_all(bytes).map_err(RuntimeError::step("filling a memory file"))?;
     Ok(file)

@@ -11,7 +11,8 @@ use guest_abi::Segment;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
 use vm_memory::mmap::MmapRegionBuilder;
 use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap, VolatileSlice,
+    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
+    VolatileSlice,
 };
 
 use super::memory_layout::*;
@@ -53,10 +54,13 @@ impl GuestMemory {
         }
         let regions = layout.slots().map(|(offset, bytes)| {
             // SAFETY: the bytes belong to our mapping, which is never unmapped.
-            let mapped = unsafe { MmapRegionBuilder::new(bytes as usize).with_raw_mmap_pointer(base.as_ptr().byte_add(offset as usize).cast()) }
-                .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
-                .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_NORESERVE)
-                .build();
+            let mapped = unsafe {
+                MmapRegionBuilder::new(bytes as usize)
+                    .with_raw_mmap_pointer(base.as_ptr().byte_add(offset as usize).cast())
+            }
+            .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
+            .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_NORESERVE)
+            .build();
             mapped.ok().and_then(|region| GuestRegionMmap::new(region, GuestAddress(physical(offset))))
         });
         let regions = regions.collect::<Option<Vec<_>>>().ok_or(nix::Error::EINVAL)?;

@@ -72,9 +72,10 @@ fn unavailable(error: kvm_ioctls::Error) -> Unavailable {
             "there is no /dev/kvm",
             "load the module (modprobe kvm_intel or kvm_amd), and turn on virtualisation in the firmware",
         ),
-        libc::EACCES | libc::EPERM => {
-            ("you may not open /dev/kvm", "join the group that may: sudo usermod -aG kvm $USER, then log in again")
-        }
+        libc::EACCES | libc::EPERM => (
+            "you may not open /dev/kvm",
+            "join the group that may: sudo usermod -aG kvm $USER, then log in again",
+        ),
         _ => ("/dev/kvm does not open", "see dmesg for KVM's own messages"),
     };
     Unavailable { reason: format!("{reason} ({error})"), fix: fix.into() }
@@ -90,7 +91,8 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     check_memory(memory_bytes)?;
     let source = open_program(&spec.program, spec.root.as_deref())?;
     require_static(&source)?;
-    let path = source.path_in_root.clone().unwrap_or_else(|| file_tree::guest_path(&spec.program, &source.name));
+    let path =
+        source.path_in_root.clone().unwrap_or_else(|| file_tree::guest_path(&spec.program, &source.name));
     let bytes = source.file.metadata().map_err(RuntimeError::step("reading the program's size"))?.len();
     let mut content = Vec::new();
     source
@@ -134,7 +136,8 @@ fn check_memory(bytes: u64) -> Result<(), RuntimeError> {
         )));
     }
     // SAFETY: plain calls that read constants of the system.
-    let host = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * libc::sysconf(libc::_SC_PAGESIZE) as u64 };
+    let host =
+        unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * libc::sysconf(libc::_SC_PAGESIZE) as u64 };
     if bytes > host {
         return Err(RuntimeError::BadSpec(format!(
             "{} MiB of memory for a microVM are more than this host's {} MiB; give it less with --memory",

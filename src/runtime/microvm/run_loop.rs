@@ -170,7 +170,8 @@ impl<'a> Guest<'a> {
                 Ok(0)
             }
             Hypercall::MissingCall => {
-                if self.missing_calls.len() < MOST_MISSING_CALLS || self.missing_calls.contains_key(&args[0]) {
+                if self.missing_calls.len() < MOST_MISSING_CALLS || self.missing_calls.contains_key(&args[0])
+                {
                     *self.missing_calls.entry(args[0]).or_default() += 1;
                 }
                 Ok(0)
@@ -193,9 +194,10 @@ impl<'a> Guest<'a> {
             Err(error) => -i64::from(error.raw_os_error().unwrap_or(libc::EIO)),
         };
         let at = HYPERCALL_PAGE + offset_of!(HypercallPage, result) as u64;
-        self.memory.write_u64(at, result as u64).err().map(|_| {
-            Ending::Death(death::by_unexpected_exit("hypercall without its page", self.rip()))
-        })
+        self.memory
+            .write_u64(at, result as u64)
+            .err()
+            .map(|_| Ending::Death(death::by_unexpected_exit("hypercall without its page", self.rip())))
     }
 
     fn over_segments(

@@ -197,4 +197,3 @@ fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>) -> VmRepor
         notes,
     }
 }
-
