@@ -24,6 +24,7 @@ use memory_layout::{LEAST_MEMORY, Layout};
 use vm::Processor;
 use vmm::Plan;
 
+mod address_space;
 mod boot;
 mod death;
 mod descriptors;
