@@ -1,4 +1,4 @@
-//! Compiles `guest/` (the guest kernel and the built-in workloads) with the host's own toolchain
+//! Compiles `guest/` (the guest kernel, the container's init and the built-in workloads) with the host's own toolchain
 //! and hands the resulting ELF files to the library, which embeds them.
 
 use std::env;
@@ -25,7 +25,7 @@ fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let guest = manifest.join("guest");
-    for watched in ["abi", "files", "kernel", "workloads", "Cargo.toml", "Cargo.lock"] {
+    for watched in ["abi", "files", "init", "kernel", "workloads", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed=guest/{watched}");
     }
 
@@ -37,6 +37,9 @@ fn main() {
     let kernel_dir = cargo_build(&guest, "guest-kernel", &kernel_flags, &out.join("kernel"));
     fs::copy(kernel_dir.join("guest-kernel"), out.join("guest-kernel.elf"))
         .expect("copying the guest kernel");
+
+    let init_dir = cargo_build(&guest, "guest-init", FREESTANDING, &out.join("workloads"));
+    fs::copy(init_dir.join("guest-init"), out.join("guest-init.elf")).expect("copying the container's init");
 
     let workloads_dir = cargo_build(&guest, "guest-workloads", FREESTANDING, &out.join("workloads"));
     let mut table = String::from("pub(crate) static PROGRAMS: &[(&str, &[u8])] = &[\n");

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::SigSet;
 use nix::unistd::pipe2;
 use serde::Serialize;
 
@@ -128,7 +129,7 @@ fn wait(sandbox: &mut dyn Sandbox, mut feeder: Option<OwnedFd>) -> Result<Option
         if feeder.is_some() {
             fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
         }
-        let outcome = poll(&mut fds, PollTimeout::NONE);
+        let outcome = ppoll(&mut fds, None, Some(SigSet::empty()));
         let typed = fds.get(1).is_some_and(|fd| fd.any().unwrap_or(false));
         drop(fds);
         if let (None, Some(signal)) = (stopped_by, interrupt::received()) {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::trials::{ByRound, CellTrials, Quantity, by_round, is_disturbed, pairs};
 use crate::results::WorkloadKind;
 use crate::runtime::trial::{Footprint, Trial};
-use crate::stats::{self, Interval, Verdict, median, ratio_of_medians};
+use crate::stats::{self, Interval, Verdict, median, paired_ratio};
 
 /// A median with its interval and the spread around it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,7 +48,7 @@ impl Estimate {
 /// A ratio to the baseline, paired by round, and what it says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Relative {
-    /// Ratio of the medians.
+    /// Median over rounds of the ratio within a round.
     pub ratio: f64,
     /// Its 95 % interval.
     pub interval: Option<Interval>,
@@ -86,7 +87,16 @@ pub struct FootprintSummary {
     /// PSS of the VMM without guest memory (VM).
     pub vmm_pss: Option<Estimate>,
     /// Peak PSS and kernel memory above the baseline's in the same round.
-    pub overhead: Option<Estimate>,
+    pub overhead: Option<Overhead>,
+}
+
+/// Memory above the baseline's, in bytes, and what it says.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Overhead {
+    /// Differences within rounds.
+    pub estimate: Estimate,
+    /// Judged against the A/A control.
+    pub verdict: Verdict,
 }
 
 /// VM exits of one reason, medians per trial.
@@ -154,70 +164,9 @@ pub struct Cell {
     pub start_up_points: Vec<f64>,
 }
 
-/// One value per round, in the order of rounds.
-pub(super) type ByRound = BTreeMap<u32, f64>;
-
-/// The trials of one cell, as the cells of other runtimes need them for comparison.
-pub(super) struct CellTrials<'a> {
-    pub runtime: &'a str,
-    pub workload: &'a str,
-    pub all: Vec<&'a Trial>,
-}
-
-impl<'a> CellTrials<'a> {
-    /// Trials whose figures count.
-    pub fn good(&self) -> impl Iterator<Item = &'a Trial> {
-        self.all.iter().copied().filter(|trial| counts(trial))
-    }
-
-    /// Trials whose times count: those that nothing disturbed, or all where there are no others.
-    pub fn timed(&self) -> Vec<&'a Trial> {
-        let calm: Vec<&Trial> = self.good().filter(|trial| !is_disturbed(trial)).collect();
-        if calm.is_empty() { self.good().collect() } else { calm }
-    }
-
-    fn by_round(&self, value: Quantity) -> ByRound {
-        by_round(&self.timed(), value)
-    }
-}
-
-/// True for a trial whose figures count.
-pub(super) fn counts(trial: &Trial) -> bool {
-    trial.exit.is_success() && trial.wrong_output.is_none()
-}
-
-fn is_disturbed(trial: &Trial) -> bool {
-    trial.footprint.is_some() || trial.crossings.host_syscalls.is_some()
-}
-
-/// Reads one number off a trial.
-pub(super) type Quantity = fn(&Trial) -> Option<f64>;
-
-/// A round that has several trials of one cell counts with their mean.
-pub(super) fn by_round(trials: &[&Trial], value: Quantity) -> ByRound {
-    let mut sums: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
-    for trial in trials {
-        if let Some(number) = value(trial) {
-            let sum = sums.entry(trial.round).or_default();
-            *sum = (sum.0 + number, sum.1 + 1.0);
-        }
-    }
-    sums.into_iter().map(|(round, (sum, n))| (round, sum / n)).collect()
-}
-
-/// The pairs of rounds that both have.
-pub(super) fn pairs(above: &ByRound, below: &ByRound) -> Vec<(f64, f64)> {
-    above.iter().filter_map(|(round, a)| Some((*a, *below.get(round)?))).collect()
-}
-
 /// The ratio of two series and its verdict.
-pub(super) fn relative(
-    above: &ByRound,
-    below: &ByRound,
-    seed: u64,
-    noise_floor: Option<&Interval>,
-) -> Option<Relative> {
-    let ratio = ratio_of_medians(&pairs(above, below), seed)?;
+pub(super) fn relative(above: &ByRound, below: &ByRound, noise_floor: Option<&Interval>) -> Option<Relative> {
+    let ratio = paired_ratio(&pairs(above, below))?;
     let verdict = stats::verdict(&ratio, noise_floor);
     Some(Relative { ratio: ratio.ratio, interval: ratio.interval, rounds: ratio.rounds, verdict })
 }
@@ -270,7 +219,6 @@ impl Cell {
         kind: WorkloadKind,
         baseline: Option<&CellTrials>,
         control: Option<&CellTrials>,
-        seed: u64,
     ) -> Cell {
         let timed = own.timed();
         let is_baseline = baseline.is_some_and(|baseline| baseline.runtime == own.runtime);
@@ -279,10 +227,10 @@ impl Cell {
             let estimate = Estimate::of(&values(&timed, value))?;
             let relative = baseline.filter(|_| !is_baseline).and_then(|baseline| {
                 let base = baseline.by_round(value);
-                let floor = control.filter(|_| !is_control).and_then(|control| {
-                    ratio_of_medians(&pairs(&control.by_round(value), &base), seed)?.interval
-                });
-                relative(&by_round(&timed, value), &base, seed, floor.as_ref())
+                let floor = control
+                    .filter(|_| !is_control)
+                    .and_then(|control| paired_ratio(&pairs(&control.by_round(value), &base))?.interval);
+                relative(&by_round(&timed, value), &base, floor.as_ref())
             });
             Some(Measured { estimate, relative })
         };
@@ -304,7 +252,7 @@ impl Cell {
                 .iter()
                 .find_map(|trial| Some(trial.self_report.as_ref()?.unit.clone()))
                 .unwrap_or_default(),
-            footprint: footprint(own, baseline.filter(|_| !is_baseline)),
+            footprint: footprint(own, baseline.filter(|_| !is_baseline), control.filter(|_| !is_control)),
             exits: exits(&timed),
             crossings: crossings(own, lifetime),
             start_up_points: thinned(&values(&timed, first_output)),
@@ -325,7 +273,11 @@ fn thinned(values: &[f64]) -> Vec<f64> {
     (0..POINTS).filter_map(at).collect()
 }
 
-fn footprint(own: &CellTrials, baseline: Option<&CellTrials>) -> Option<FootprintSummary> {
+fn footprint(
+    own: &CellTrials,
+    baseline: Option<&CellTrials>,
+    control: Option<&CellTrials>,
+) -> Option<FootprintSummary> {
     let sampled: Vec<&Trial> = own.good().filter(|trial| trial.footprint.is_some()).collect();
     if sampled.is_empty() {
         return None;
@@ -334,11 +286,17 @@ fn footprint(own: &CellTrials, baseline: Option<&CellTrials>) -> Option<Footprin
         let column = sampled.iter().filter_map(|trial| Some(value(trial.footprint.as_ref()?)? as f64));
         Estimate::of(&column.collect::<Vec<_>>())
     };
+    let above = |cell: &CellTrials, baseline: &CellTrials| {
+        let costs = |cell: &CellTrials| by_round(&cell.good().collect::<Vec<_>>(), cost);
+        let differences = pairs(&costs(cell), &costs(baseline)).into_iter().map(|(own, base)| own - base);
+        Estimate::of(&differences.collect::<Vec<_>>())
+    };
     let overhead = baseline.and_then(|baseline| {
-        let base = by_round(&baseline.good().collect::<Vec<_>>(), cost);
-        let differences: Vec<f64> =
-            pairs(&by_round(&sampled, cost), &base).into_iter().map(|(own, base)| own - base).collect();
-        Estimate::of(&differences)
+        let estimate = above(own, baseline)?;
+        let floor = control.and_then(|control| above(control, baseline)?.interval);
+        let verdict =
+            stats::verdict_of_difference(estimate.median, estimate.interval.as_ref(), floor.as_ref());
+        Some(Overhead { estimate, verdict })
     });
     Some(FootprintSummary {
         n: sampled.len(),

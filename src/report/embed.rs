@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::cell::counts;
 use super::summary::Summary;
+use super::trials::counts;
 use crate::results::Results;
 
 /// Most bytes of data in a page.

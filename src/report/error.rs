@@ -64,6 +64,17 @@ pub enum ReportError {
     /// No space left; what was there before is untouched.
     #[error("{path}: the disk is full; free some space or give a folder on another disk (nothing there was changed)", path = .0.display())]
     DiskFull(PathBuf),
+    /// There is nothing of criterion's there.
+    #[error("{path}: no results of criterion; run `cargo bench` first", path = .0.display())]
+    NoBenchmarks(PathBuf),
+    /// A file of criterion's does not read as one.
+    #[error("{path}: not an estimate of criterion ({detail}); run `cargo bench` again", path = .path.display())]
+    NotCriterion {
+        /// Which file.
+        path: PathBuf,
+        /// What does not fit.
+        detail: String,
+    },
     /// A chart or a page could not be drawn.
     #[error("cannot draw the report: {0}; please report this with the results.json")]
     Drawing(String),

@@ -6,11 +6,13 @@ use super::charts::{self, paint};
 use super::error::ReportError;
 use super::format::{duration, shell};
 use super::summary::{MARK, Summary};
-use super::tables::{self, Table};
+use super::table::Table;
+use super::tables;
 use super::{embed, words};
 use crate::results::Results;
 
-const TEMPLATE: &str = include_str!("template.html");
+const REPORT: &str = include_str!("template.html");
+const BENCH: &str = include_str!("bench.html");
 
 /// What every page shares: style sheet and the macro for tables.
 const PARTS: &str = include_str!("parts.html");
@@ -20,7 +22,8 @@ pub(super) fn templates() -> Result<Environment<'static>, ReportError> {
     let mut templates = Environment::new();
     templates.set_keep_trailing_newline(true);
     templates.add_template("parts.html", PARTS)?;
-    templates.add_template("report.html", TEMPLATE)?;
+    templates.add_template("report.html", REPORT)?;
+    templates.add_template("bench.html", BENCH)?;
     Ok(templates)
 }
 
@@ -31,18 +34,17 @@ pub fn render(summary: &Summary, results: &Results) -> Result<String, ReportErro
         ("start-up", "start-up times"),
         ("phases", "phases of the start-up"),
         ("memory", "memory"),
-        ("work", "work per second"),
+        ("computing", "computing"),
+        ("work", "memory work and system calls"),
         ("exits", "VM exits"),
     ]
     .into_iter()
     .filter(|(id, _)| !figures.iter().any(|figure| figure.id == *id))
     .map(|(_, what)| what)
     .collect();
-    // Tables whose chart could not be drawn still stand on their own.
-    let lists: Vec<Table> = [tables::failures(summary), tables::skipped(summary), tables::notes(summary)]
-        .into_iter()
-        .filter(|table| !table.rows.is_empty())
-        .collect();
+    let lists: Vec<Table> = [tables::crossings, tables::failures, tables::skipped, tables::notes]
+        .map(|table| table(summary))
+        .into();
     let embedded = embed::embed(results, summary, embed::LIMIT);
     let mut chips: Vec<Option<usize>> =
         summary.headline.iter().map(|row| Some(paint::slot(&row.runtime))).collect();
@@ -64,7 +66,7 @@ pub fn render(summary: &Summary, results: &Results) -> Result<String, ReportErro
         missing => missing.join(", "),
         lists,
         host => tables::host(summary),
-        method => words::method(summary),
+        method => words::method(),
         command => shell(&summary.command),
         seed => summary.seed,
         data_what => embedded.what,

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::format::{duration, shell};
 use super::summary::{MARK, Summary};
-use super::tables::{self, Entry, Table};
+use super::table::{Entry, Table};
+use super::tables;
 use super::words;
 
 /// Renders the whole report.
@@ -35,7 +36,7 @@ pub fn render(summary: &Summary) -> String {
         tables::start_up,
         tables::phases,
         tables::memory,
-        tables::work,
+        |summary: &Summary| tables::work(summary, |_| true),
         tables::crossings,
         tables::exits,
         tables::failures,
@@ -47,7 +48,7 @@ pub fn render(summary: &Summary) -> String {
         paragraph(markdown_table(table));
     }
     paragraph("## How it was measured".to_owned());
-    words::method(summary).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
+    words::method().iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
     paragraph("## Run it again".to_owned());
     paragraph(indented(&shell(&summary.command)));
     paragraph(escape(&format!("{}, seed {}.", summary.tool, summary.seed)));

@@ -10,6 +10,7 @@ pub mod charts;
 mod clean;
 mod embed;
 mod error;
+pub mod failures;
 pub mod file;
 pub mod format;
 mod html;
@@ -17,8 +18,10 @@ mod markdown;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;
+pub mod table;
 pub mod tables;
 pub mod terminal;
+mod trials;
 pub mod words;
 
 use std::io::Write;

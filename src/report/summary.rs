@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::cell::{self, ByRound, Cell, CellTrials, Estimate, Measured, Relative};
+use super::cell::{self, Cell, Measured, Overhead, Relative};
 use super::clean;
+use super::failures::{self, Failure, Note};
+use super::trials::{self, ByRound, CellTrials};
 use crate::results::{BASELINE, CONTROL, HostFacts, PlannedWorkload, Results, SkippedRuntime, WorkloadKind};
-use crate::runtime::trial::{Exit, Timeline, Trial};
-use crate::stats::{Interval, ratio_of_medians};
+use crate::runtime::trial::{Timeline, Trial};
+use crate::stats::{Interval, paired_ratio};
 
 /// Runtimes of our own, in the report's order; others follow as planned.
 const ORDER: &[&str] = &[BASELINE, CONTROL, "container", "microvm", "linuxvm"];
 
 /// Runtimes that are known to be virtual machines even where a trial does not show it.
-const VIRTUAL_MACHINES: &[&str] = &["microvm", "linuxvm", "qemu", "firecracker"];
+pub(super) const VIRTUAL_MACHINES: &[&str] = &["microvm", "linuxvm", "qemu", "firecracker"];
 
 /// The mark of numbers that the KVM backend colours.
 pub const MARK: &str = "†";
@@ -30,7 +32,7 @@ pub struct Headline {
     /// Exit → nothing left, of the start-up workload, in nanoseconds.
     pub teardown: Option<Measured>,
     /// Host memory above the baseline's, in bytes.
-    pub memory: Option<Estimate>,
+    pub memory: Option<Overhead>,
     /// Time for the same computing work, relative to the baseline: the geometric mean over the
     /// CPU workloads of each round.
     pub computing: Option<Relative>,
@@ -45,32 +47,6 @@ pub struct Waterfall {
     pub timeline: Timeline,
 }
 
-/// Failed trials of one cell that failed for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
-    /// Runtime name.
-    pub runtime: String,
-    /// Workload name.
-    pub workload: String,
-    /// Why.
-    pub reason: String,
-    /// How many trials.
-    pub trials: usize,
-    /// All trials of the cell.
-    pub of: usize,
-}
-
-/// A remark of a runtime about its trials.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Note {
-    /// Runtime name.
-    pub runtime: String,
-    /// What was left out or could not be done.
-    pub text: String,
-    /// Trials that say so.
-    pub trials: usize,
-}
-
 /// What a results file says.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
@@ -82,7 +58,7 @@ pub struct Summary {
     pub duration_ns: u64,
     /// Command line.
     pub command: Vec<String>,
-    /// Seed of the order and of the bootstrap.
+    /// Seed of the order.
     pub seed: u64,
     /// The plan was cut short.
     pub interrupted: bool,
@@ -131,7 +107,7 @@ impl Summary {
             .map(|own| {
                 let kind = kinds.get(own.workload).copied().unwrap_or(WorkloadKind::Own);
                 let (baseline, control) = (find(BASELINE, own.workload), find(CONTROL, own.workload));
-                Cell::new(own, kind, baseline, control, results.seed)
+                Cell::new(own, kind, baseline, control)
             })
             .collect();
         let mut runtimes: Vec<String> = Vec::new();
@@ -141,7 +117,7 @@ impl Summary {
             }
         }
         let start_up_workload = start_up_workload(&workloads, &cells);
-        let computing = computing(&grouped, &kinds, results.seed);
+        let computing = computing(&grouped, &kinds);
         let headline = |runtime: &str| headline(runtime, start_up_workload.as_deref(), &cells, &computing);
         let virtual_machines: Vec<String> =
             runtimes.iter().filter(|name| is_virtual_machine(name, &grouped)).cloned().collect();
@@ -157,9 +133,9 @@ impl Summary {
             headline: runtimes.iter().map(|runtime| headline(runtime)).collect(),
             control: grouped.iter().any(|cell| cell.runtime == CONTROL).then(|| headline(CONTROL)),
             waterfalls: waterfalls(&runtimes, start_up_workload.as_deref(), &grouped),
-            failures: failures(&grouped),
+            failures: failures::failures(&grouped),
             skipped: results.skipped.clone(),
-            notes: notes(&grouped),
+            notes: failures::notes(&grouped),
             kvm_caveat: kvm_caveat(&results.host, !virtual_machines.is_empty()),
             runtimes,
             workloads,
@@ -273,14 +249,10 @@ fn headline(
 
 /// Per runtime: the time for the same computing work relative to the baseline. A round's score is
 /// the geometric mean of its ratios to the baseline over the CPU workloads that both ran in it.
-fn computing(
-    grouped: &[CellTrials],
-    kinds: &HashMap<&str, WorkloadKind>,
-    seed: u64,
-) -> BTreeMap<String, Relative> {
+fn computing(grouped: &[CellTrials], kinds: &HashMap<&str, WorkloadKind>) -> BTreeMap<String, Relative> {
     let mut times: BTreeMap<&str, BTreeMap<&str, ByRound>> = BTreeMap::new();
     for cell in grouped.iter().filter(|cell| kinds.get(cell.workload) == Some(&WorkloadKind::Cpu)) {
-        let series = cell::by_round(&cell.timed(), cell::work_time);
+        let series = trials::by_round(&cell.timed(), cell::work_time);
         times.entry(cell.runtime).or_default().insert(cell.workload, series);
     }
     let Some(baseline) = times.get(BASELINE) else { return BTreeMap::new() };
@@ -305,7 +277,7 @@ fn computing(
     };
     let floor: Option<Interval> = times.get(CONTROL).and_then(|control| {
         let (own, base) = scores(control);
-        ratio_of_medians(&cell::pairs(&own, &base), seed)?.interval
+        paired_ratio(&trials::pairs(&own, &base))?.interval
     });
     times
         .iter()
@@ -313,7 +285,7 @@ fn computing(
         .filter_map(|(runtime, own)| {
             let (own, base) = scores(own);
             let floor = floor.as_ref().filter(|_| *runtime != CONTROL);
-            Some(((*runtime).to_owned(), cell::relative(&own, &base, seed, floor)?))
+            Some(((*runtime).to_owned(), cell::relative(&own, &base, floor)?))
         })
         .collect()
 }
@@ -330,61 +302,14 @@ fn waterfalls(runtimes: &[String], workload: Option<&str>, grouped: &[CellTrials
     runtimes.iter().filter_map(of_runtime).collect()
 }
 
-/// Why a trial does not count, in one line; `None` when it does.
-pub fn failure_reason(trial: &Trial) -> Option<String> {
-    match &trial.exit {
-        Exit::Code(0) => trial.wrong_output.as_ref().map(|what| format!("wrong output: {what}")),
-        Exit::Code(code) => Some(format!("ended with status {code}")),
-        Exit::Signal(signal) => Some(match nix::sys::signal::Signal::try_from(*signal) {
-            Ok(known) => format!("killed by {known}"),
-            Err(_) => format!("killed by signal {signal}"),
-        }),
-        Exit::Timeout => Some("ran past its timeout".to_owned()),
-        Exit::Death(death) => Some(death.message.clone()),
-        Exit::LaunchFailed(why) => Some(format!("could not be launched: {why}")),
-    }
-}
-
-fn failures(grouped: &[CellTrials]) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    for cell in grouped {
-        let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
-        for reason in cell.all.iter().filter_map(|trial| failure_reason(trial)) {
-            *reasons.entry(reason).or_default() += 1;
-        }
-        failures.extend(reasons.into_iter().map(|(reason, trials)| Failure {
-            runtime: cell.runtime.to_owned(),
-            workload: cell.workload.to_owned(),
-            reason,
-            trials,
-            of: cell.all.len(),
-        }));
-    }
-    failures
-}
-
-fn notes(grouped: &[CellTrials]) -> Vec<Note> {
-    let mut counts: Vec<Note> = Vec::new();
-    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
-    for trial in grouped.iter().flat_map(|cell| &cell.all) {
-        for text in &trial.notes {
-            let place = *places.entry((&trial.runtime, text)).or_insert_with(|| {
-                counts.push(Note { runtime: trial.runtime.clone(), text: text.clone(), trials: 0 });
-                counts.len() - 1
-            });
-            counts[place].trials += 1;
-        }
-    }
-    counts
-}
-
 fn is_virtual_machine(runtime: &str, grouped: &[CellTrials]) -> bool {
     let shows_it = |trial: &&Trial| trial.cpu.guest_ns.is_some() || !trial.crossings.vm_exits.is_empty();
     VIRTUAL_MACHINES.contains(&runtime)
         || grouped.iter().any(|cell| cell.runtime == runtime && cell.all.iter().any(shows_it))
 }
 
-fn kvm_caveat(host: &HostFacts, any_vm: bool) -> Option<String> {
+/// What colours the numbers of virtual machines on `host`; `None` on plain hardware KVM.
+pub(super) fn kvm_caveat(host: &HostFacts, any_vm: bool) -> Option<String> {
     if !any_vm {
         return None;
     }

@@ -1,96 +1,40 @@
 //! The tables of the report, as text in cells. The terminal, Markdown and HTML editions only lay
 //! them out.
 
-use serde::Serialize;
-
-use super::cell::{Cell, Estimate, Measured, Relative};
+use super::cell::{Cell, Estimate, Measured, Overhead, Relative};
 use super::format::{
     MISSING, bytes, bytes_range, count, duration, duration_range, ratio, ratio_range, throughput, work_time,
 };
 use super::summary::{Headline, Summary};
-use crate::results::{BASELINE, CONTROL};
+use super::table::{Entry, Table};
+use crate::results::{BASELINE, CONTROL, WorkloadKind};
 use crate::stats::Verdict;
-
-/// One cell of a table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Entry {
-    /// The number or name itself.
-    pub text: String,
-    /// What stands under it in smaller type, one line each: ratio, verdict, interval.
-    pub details: Vec<String>,
-}
-
-impl Entry {
-    fn new(text: impl Into<String>) -> Entry {
-        Entry { text: text.into(), details: Vec::new() }
-    }
-
-    fn with(text: impl Into<String>, detail: impl Into<String>) -> Entry {
-        Entry { text: text.into(), details: vec![detail.into()] }
-    }
-
-    fn missing() -> Entry {
-        Entry::new(MISSING)
-    }
-}
-
-/// One column's heading.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Column {
-    /// Heading.
-    pub name: String,
-    /// Numbers stand at the right.
-    pub numeric: bool,
-}
-
-/// A table; the first column names the row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Table {
-    /// Heading.
-    pub title: String,
-    /// What the columns mean; may be empty.
-    pub note: String,
-    /// Columns.
-    pub columns: Vec<Column>,
-    /// Rows, each as long as `columns`.
-    pub rows: Vec<Vec<Entry>>,
-}
-
-impl Table {
-    /// `text` and `numbers` are headings, in that order.
-    fn new(title: impl Into<String>, note: impl Into<String>, text: &[&str], numbers: &[&str]) -> Table {
-        let column = |numeric| move |name: &&str| Column { name: (*name).to_owned(), numeric };
-        Table {
-            title: title.into(),
-            note: note.into(),
-            columns: text.iter().map(column(false)).chain(numbers.iter().map(column(true))).collect(),
-            rows: Vec::new(),
-        }
-    }
-}
 
 /// What the tool is for: per runtime, what isolation costs.
 pub fn headline(summary: &Summary) -> Table {
-    let workload = summary.start_up_workload.as_deref().unwrap_or("none");
+    let workload =
+        summary.start_up_workload.as_ref().map_or(String::new(), |name| format!(" of the workload {name}"));
     let mut table = Table::new(
         "What isolation costs",
         format!(
-            "Medians with 95 % intervals. Start-up: request to first output of the workload {workload}. Memory: peak \
+            "Medians with 95 % intervals. Start-up: request to first output{workload}. Memory: peak \
              PSS and kernel memory beyond process. Computing: time for the same CPU-bound work. Teardown: exit of \
              the workload until nothing of the sandbox is left. N×: relative to process, paired by round."
         ),
         &["Runtime"],
         &["Start-up", "Memory", "Computing", "Teardown"],
     );
+    let any_memory = summary.headline.iter().any(|row| row.memory.is_some());
+    let any_computing = summary.headline.iter().any(|row| row.computing.is_some());
     for row in &summary.headline {
-        let is_baseline = row.runtime == BASELINE;
-        let baseline = |entry: Entry| if is_baseline { Entry::with("1×", "baseline") } else { entry };
-        let zero = |entry: Entry| if is_baseline { Entry::with("0", "baseline") } else { entry };
+        let reference = |text: &str, measured: bool, entry: Entry| {
+            if row.runtime == BASELINE && measured { Entry::with(text, "baseline") } else { entry }
+        };
         table.rows.push(vec![
             Entry::new(summary.label(&row.runtime)),
             time(row.start_up.as_ref()),
-            zero(bytes_entry(row.memory.as_ref())),
-            baseline(computing_entry(row.computing.as_ref())),
+            reference("0", any_memory, extra_bytes(row.memory.as_ref())),
+            reference("1×", any_computing, computing_entry(row.computing.as_ref())),
             time(row.teardown.as_ref()),
         ]);
     }
@@ -107,7 +51,7 @@ fn noise_floor_row(control: &Headline) -> Vec<Entry> {
         Entry::new(interval.map_or(MISSING.to_owned(), |floor| ratio_range(floor.low, floor.high)))
     };
     let of = |measured: &Option<Measured>| floor(measured.as_ref().and_then(|one| one.relative.as_ref()));
-    let memory = control.memory.as_ref().and_then(|memory| memory.interval);
+    let memory = control.memory.as_ref().and_then(|memory| memory.estimate.interval);
     vec![
         Entry::with("noise floor", "process again"),
         of(&control.start_up),
@@ -211,14 +155,14 @@ pub fn memory(summary: &Summary) -> Table {
             bytes_entry(footprint.guest_touched.as_ref()),
             footprint.guest_configured.map_or(Entry::missing(), |given| Entry::new(bytes(given))),
             bytes_entry(footprint.vmm_pss.as_ref()),
-            bytes_entry(footprint.overhead.as_ref()),
+            extra_bytes(footprint.overhead.as_ref()),
         ]);
     }
     table
 }
 
-/// Work done, by workload and runtime.
-pub fn work(summary: &Summary) -> Table {
+/// Work done, by workload and runtime: all workloads of some kinds.
+pub fn work(summary: &Summary, of_kind: fn(WorkloadKind) -> bool) -> Table {
     let labels: Vec<String> = summary.runtimes.iter().map(|runtime| summary.label(runtime)).collect();
     let mut headings: Vec<&str> = labels.iter().map(String::as_str).collect();
     headings.push("noise floor");
@@ -228,7 +172,7 @@ pub fn work(summary: &Summary) -> Table {
         &["Workload"],
         &headings,
     );
-    for workload in &summary.workloads {
+    for workload in summary.workloads.iter().filter(|workload| of_kind(workload.kind)) {
         let measured = |runtime: &str| {
             let cell = summary.cell(runtime, &workload.name)?;
             Some((cell, cell.work_time.as_ref()?))
@@ -430,6 +374,16 @@ fn computing_entry(relative: Option<&Relative>) -> Entry {
 
 fn duration_entry(estimate: Option<&Estimate>) -> Entry {
     entry(estimate, duration, duration_range)
+}
+
+/// Bytes more than the baseline's.
+fn extra_bytes(overhead: Option<&Overhead>) -> Entry {
+    let Some(overhead) = overhead else { return Entry::missing() };
+    let mut entry = bytes_entry(Some(&overhead.estimate));
+    if overhead.verdict == Verdict::NoMeasurableDifference {
+        entry.details.insert(0, overhead.verdict.of_time().to_owned());
+    }
+    entry
 }
 
 fn bytes_entry(estimate: Option<&Estimate>) -> Entry {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::format::plain;
 use super::summary::{MARK, Summary};
-use super::tables::{self, Table};
+use super::table::Table;
+use super::tables;
 use super::words;
 
 /// How to print.
@@ -132,9 +133,15 @@ fn table(text: &mut String, table: &Table, bars: &[String], style: Style) {
     }
 }
 
+/// Rows of words that a terminal shows; the rest is in the report.
+const MOST: usize = 12;
+
 /// A table of words, one row a line.
 fn lines(text: &mut String, table: &Table) {
-    for row in &table.rows {
+    if table.rows.len() > MOST {
+        let _ = writeln!(text, "  {} lines, the first {MOST} of them:", table.rows.len());
+    }
+    for row in table.rows.iter().take(MOST) {
         let cells: Vec<_> =
             row.iter().map(|entry| plain(&entry.text, 160)).filter(|cell| !cell.is_empty()).collect();
         let _ = writeln!(text, "  {}", cells.join("  "));

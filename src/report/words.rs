@@ -3,7 +3,7 @@
 use super::cell::Measured;
 use super::format::{bytes, count, duration, ratio};
 use super::summary::{Headline, Summary};
-use crate::results::BASELINE;
+use crate::results::{BASELINE, HostFacts};
 use crate::stats::Verdict;
 
 /// Three sentences, one each on start-up, computing and memory.
@@ -13,7 +13,11 @@ pub fn sentences(summary: &Summary) -> Vec<String> {
 
 /// The line under the title: where it ran.
 pub fn host_line(summary: &Summary) -> String {
-    let host = &summary.host;
+    host_line_of(&summary.host)
+}
+
+/// A host in one line.
+pub fn host_line_of(host: &HostFacts) -> String {
     let mut parts =
         vec![host.cpu_model.clone(), format!("{} CPUs", host.logical_cpus), format!("Linux {}", host.kernel)];
     if let Some(under) = &host.hypervisor {
@@ -29,7 +33,7 @@ pub fn host_line(summary: &Summary) -> String {
 }
 
 /// How the intervals and verdicts were made.
-pub fn method(summary: &Summary) -> Vec<String> {
+pub fn method() -> Vec<String> {
     vec![
         "Every round runs each runtime with each workload once, in random order; the same program file, byte for byte, \
          runs in all of them."
@@ -37,12 +41,10 @@ pub fn method(summary: &Summary) -> Vec<String> {
         "All times are on the host's CLOCK_MONOTONIC and count from the request. Start-up ends when the first byte of the \
          workload's output reaches the harness, which can be seen from outside alike for every runtime."
             .to_owned(),
-        format!(
-            "Medians bear exact 95 % intervals between order statistics. Ratios are of medians, paired by round, with 95 % \
-             percentile bootstrap intervals over rounds (closed form beyond {} rounds; seed {}).",
-            crate::stats::ratio::BOOTSTRAP_ROUNDS,
-            summary.seed
-        ),
+        "Medians bear exact 95 % intervals between order statistics (binomial), which need no assumption about the \
+         distribution; below 6 trials there is none. N× is the median over rounds of the ratio within a round, so what slows \
+         a whole round down cancels; it can differ a little from the quotient of two medians."
+            .to_owned(),
         "process runs a second time under another name. What the two differ by is the noise floor, and a difference inside \
          it, or one whose interval holds 1, is called no measurable difference. No trial is dropped as an outlier."
             .to_owned(),
@@ -134,25 +136,23 @@ pub fn computing(summary: &Summary) -> String {
 pub fn memory(summary: &Summary) -> String {
     let (mut differing, mut alike) = (Vec::new(), Vec::new());
     for row in others(summary) {
-        let (name, Some(more)) = (summary.label(&row.runtime), &row.memory) else { continue };
-        if more.interval.is_some_and(|interval| interval.contains(0.0)) {
+        let (name, Some(overhead)) = (summary.label(&row.runtime), &row.memory) else { continue };
+        let more = &overhead.estimate;
+        if overhead.verdict == Verdict::NoMeasurableDifference {
             alike.push(name);
-        } else if more.median < 0.0 {
-            differing.push(format!("{} less for {name}", bytes(-more.median)));
         } else {
-            differing.push(format!("{} more for {name}", bytes(more.median)));
+            let direction = if more.median < 0.0 { "less" } else { "more" };
+            differing.push(format!("{name} takes {} {direction}", bytes(more.median.abs())));
         }
     }
-    if !alike.is_empty() {
-        alike = vec![format!("for {} there is no measurable difference", join(&alike))];
-    }
-    if !differing.is_empty() {
-        differing = vec![format!("the host's memory bears {} than for a plain process", join(&differing))];
-    }
-    differing.extend(alike);
-    match differing.as_slice() {
-        [] => "The memory that isolation costs was not measured.".to_owned(),
-        clauses => capitalised(&format!("{}.", clauses.join("; "))),
+    let alike = (!alike.is_empty()).then(|| format!("no measurable difference for {}", join(&alike)));
+    match (differing.is_empty(), alike) {
+        (true, None) => "The memory that isolation costs was not measured.".to_owned(),
+        (true, Some(alike)) => format!("In memory of the host there is {alike}."),
+        (false, alike) => {
+            let alike = alike.map_or(String::new(), |alike| format!("; there is {alike}"));
+            format!("Of memory on the host, against a plain process, {}{alike}.", join(&differing))
+        }
     }
 }
 
@@ -163,9 +163,4 @@ fn join(clauses: &[String]) -> String {
         [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
-}
-
-fn capitalised(sentence: &str) -> String {
-    let mut rest = sentence.chars();
-    rest.next().map_or(String::new(), |first| first.to_uppercase().chain(rest).collect())
 }

@@ -140,7 +140,12 @@ impl Board {
 
     /// The workload ended about now.
     pub fn exited(&self) {
-        self.header().exited_ns.store(monotonic_ns(), Ordering::Release);
+        self.exited_at(monotonic_ns());
+    }
+
+    /// The workload ended at this moment, on `CLOCK_MONOTONIC`.
+    pub fn exited_at(&self, ns: u64) {
+        self.header().exited_ns.store(ns, Ordering::Release);
     }
 
     /// How many system calls the workload has made of the host kernel.

@@ -1,5 +1,7 @@
 //! `clone3` (clone(2)) as every runtime of ours uses it.
 
+use std::arch::asm;
+use std::ffi::c_void;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
@@ -32,23 +34,7 @@ pub enum Cloned {
 /// Those of clone(2).
 pub unsafe fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<Cloned> {
     let mut pidfd: RawFd = -1;
-    let mut args = libc::clone_args {
-        flags: flags | libc::CLONE_PIDFD as u64,
-        pidfd: &raw mut pidfd as u64,
-        child_tid: 0,
-        parent_tid: 0,
-        exit_signal: libc::SIGCHLD as u64,
-        stack: 0,
-        stack_size: 0,
-        tls: 0,
-        set_tid: 0,
-        set_tid_size: 0,
-        cgroup: 0,
-    };
-    if let Some(cgroup) = cgroup {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-    }
+    let args = arguments(flags, cgroup, &mut pidfd);
     // SAFETY: `args` is a valid clone_args and `pidfd` a valid place for the descriptor; the rest is
     // the caller's promise.
     match unsafe { libc::syscall(libc::SYS_clone3, &args, size_of::<libc::clone_args>()) } {
@@ -57,6 +43,92 @@ pub unsafe fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<
         // SAFETY: the kernel has just made this descriptor for us.
         pid => Ok(Cloned::Parent { pid: pid as libc::pid_t, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
     }
+}
+
+fn arguments(flags: u64, cgroup: Option<BorrowedFd<'_>>, pidfd: &mut RawFd) -> libc::clone_args {
+    let into_cgroup = if cgroup.is_some() { CLONE_INTO_CGROUP } else { 0 };
+    libc::clone_args {
+        flags: flags | libc::CLONE_PIDFD as u64 | into_cgroup,
+        pidfd: pidfd as *mut RawFd as u64,
+        child_tid: 0,
+        parent_tid: 0,
+        exit_signal: libc::SIGCHLD as u64,
+        stack: 0,
+        stack_size: 0,
+        tls: 0,
+        set_tid: 0,
+        set_tid_size: 0,
+        cgroup: cgroup.map_or(0, |cgroup| cgroup.as_raw_fd() as u64),
+    }
+}
+
+/// Memory for the stack of a process that shares ours. Touched when it is made, so that no page
+/// fault falls into a clock.
+#[derive(Debug)]
+pub struct Stack(Vec<u128>);
+
+impl Stack {
+    /// At least this many bytes.
+    pub fn new(bytes: usize) -> Stack {
+        Stack(vec![1; bytes.div_ceil(size_of::<u128>())])
+    }
+
+    /// The lowest address, and the size in bytes; both, and so the top too, are multiples of 16.
+    pub fn range(&mut self) -> (*mut c_void, usize) {
+        (self.0.as_mut_ptr().cast(), size_of_val(self.0.as_slice()))
+    }
+}
+
+/// Makes a process that shares our memory, on a stack of its own, and waits until it has executed a
+/// program or ended (`CLONE_VM` and `CLONE_VFORK` are added to `flags`): no page table is copied.
+/// Returns its process id and its pidfd.
+///
+/// # Safety
+/// This process has one thread. `entry` gets `argument`, never returns, and leaves what it shares
+/// with us, all of memory, as we may find it.
+///
+/// # Errors
+/// Those of clone(2).
+pub unsafe fn clone3_sharing_memory(
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    stack: &mut Stack,
+    entry: unsafe extern "C" fn(*const c_void) -> !,
+    argument: *const c_void,
+) -> nix::Result<(libc::pid_t, OwnedFd)> {
+    let mut pidfd: RawFd = -1;
+    let mut args = arguments(flags | (libc::CLONE_VM | libc::CLONE_VFORK) as u64, cgroup, &mut pidfd);
+    let (lowest, size) = stack.range();
+    (args.stack, args.stack_size) = (lowest as u64, size as u64);
+    let result: isize;
+    // SAFETY: the kernel starts the child behind `syscall` with the same registers, zero in rax, and
+    // its stack pointer at the top of `stack`, which is aligned as the call wants it. The child never
+    // comes back from there. The kernel overwrites rax, rcx and r11, and the child has its own copy of
+    // every register; what it does to memory is the caller's promise.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r9",
+            "call r8",
+            "ud2",
+            "2:",
+            inlateout("rax") libc::SYS_clone3 as isize => result,
+            in("rdi") &raw const args,
+            in("rsi") size_of::<libc::clone_args>(),
+            in("r8") entry,
+            in("r9") argument,
+            lateout("rcx") _,
+            lateout("r11") _,
+        );
+    }
+    if result < 0 {
+        return Err(Errno::from_raw(-result as i32));
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok((result as libc::pid_t, unsafe { OwnedFd::from_raw_fd(pidfd) }))
 }
 
 /// Gives every signal its default action and unblocks all: a program must not inherit the

@@ -47,10 +47,11 @@ impl Recipe for ProcessRecipe {
                     board.phase("exec");
                     board.entered();
                 }
-                Ok(Started { pid, pidfd, cgroup: None })
+                Ok(Started { pid, pidfd, cgroup: None, ending: None })
             }
             Cloned::Child => {
                 board.spawned();
+                board.phase("clone");
                 // SAFETY: as above; every pointer outlives the call, and the arrays end with null.
                 unsafe {
                     libc::setpgid(0, 0);

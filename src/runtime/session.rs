@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::SigSet;
+use nix::sys::time::TimeSpec;
 use nix::unistd::pipe2;
 
 use super::spec::Stdio;
@@ -55,7 +57,8 @@ pub struct Observed {
 }
 
 /// Launches one sandbox, captures its output, waits for its end.
-/// `stop` is asked whenever a signal interrupts the wait; `true` kills the sandbox.
+/// `stop` is asked before the first wait and whenever a signal interrupts one; `true` kills the
+/// sandbox. A caller that wants no signal lost blocks it: it is let in while we wait.
 ///
 /// # Errors
 /// When it could not be launched. A workload that fails is no error: see [`SandboxReport::exit`].
@@ -74,8 +77,8 @@ pub fn observe(
     let mut samples = Samples::default();
     loop {
         let timeout = match watch {
-            Watch::SampleMemory => PollTimeout::try_from(SAMPLE_EVERY).unwrap_or(PollTimeout::ZERO),
-            _ => PollTimeout::NONE,
+            Watch::SampleMemory => Some(TimeSpec::from_duration(SAMPLE_EVERY)),
+            _ => None,
         };
         let ready = wait(&*sandbox, &input, &output, &errors, timeout)?;
         if ready.interrupted && stop() {
@@ -131,7 +134,7 @@ fn wait(
     input: &Input<'_>,
     output: &Stream,
     errors: &Stream,
-    timeout: PollTimeout,
+    timeout: Option<TimeSpec>,
 ) -> Result<Ready, RuntimeError> {
     let input = input.file.as_ref().filter(|_| input.wants_to_write());
     let files = [
@@ -146,7 +149,8 @@ fn wait(
             fds.len() - 1
         })
     });
-    match poll(&mut fds, timeout) {
+    // Signals that the caller blocks come in here, and only here.
+    match ppoll(&mut fds, timeout, Some(SigSet::empty())) {
         Ok(_) => {}
         Err(nix::errno::Errno::EINTR) => return Ok(Ready { interrupted: true, ..Ready::default() }),
         Err(error) => return Err(RuntimeError::step("waiting for a sandbox")(error)),

@@ -46,13 +46,30 @@ pub fn verdict(ratio: &Ratio, noise_floor: Option<&Interval>) -> Verdict {
     }
 }
 
+/// Judges a difference with median `median` and its `interval` in the same way: against 0, and against
+/// the control's interval mirrored at 0.
+pub fn verdict_of_difference(
+    median: f64,
+    interval: Option<&Interval>,
+    noise_floor: Option<&Interval>,
+) -> Verdict {
+    let Some(interval) = interval else { return Verdict::TooFewRounds };
+    let noise = noise_floor.map_or(0.0, |floor| floor.high.abs().max(floor.low.abs()));
+    if interval.contains(0.0) || median.abs() <= noise {
+        Verdict::NoMeasurableDifference
+    } else if median > 0.0 {
+        Verdict::Larger
+    } else {
+        Verdict::Smaller
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::interval::Method;
     use super::*;
 
     fn interval(low: f64, high: f64) -> Interval {
-        Interval { low, high, method: Method::Bootstrap }
+        Interval { low, high }
     }
 
     #[test]
@@ -77,5 +94,18 @@ mod tests {
         );
         let single = Ratio { ratio: 5.0, interval: None, rounds: 1 };
         assert_eq!(verdict(&single, None), Verdict::TooFewRounds);
+    }
+
+    #[test]
+    fn verdicts_on_differences() {
+        let judge = |median: f64, low, high, floor: Option<(f64, f64)>| {
+            let floor = floor.map(|(low, high)| interval(low, high));
+            verdict_of_difference(median, Some(&interval(low, high)), floor.as_ref())
+        };
+        assert_eq!(judge(9.0, 8.0, 10.0, Some((-2.0, 1.0))), Verdict::Larger);
+        assert_eq!(judge(-9.0, -10.0, -8.0, Some((-2.0, 1.0))), Verdict::Smaller);
+        assert_eq!(judge(1.0, -1.0, 2.0, None), Verdict::NoMeasurableDifference);
+        assert_eq!(judge(1.5, 1.0, 2.0, Some((-2.0, 1.0))), Verdict::NoMeasurableDifference);
+        assert_eq!(verdict_of_difference(9.0, None, None), Verdict::TooFewRounds);
     }
 }

@@ -14,18 +14,6 @@ use super::quantile::sorted;
 /// Confidence of every interval.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// How an interval was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// Between two order statistics of the sample, by the binomial distribution: exact.
-    OrderStatistics,
-    /// Percentile bootstrap over rounds.
-    Bootstrap,
-    /// Normal approximation of the logarithm, for many rounds.
-    LargeSample,
-}
-
 /// A 95 % interval, `low ≤ high`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -33,8 +21,6 @@ pub struct Interval {
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// How it was made.
-    pub method: Method,
 }
 
 impl Interval {
@@ -58,11 +44,7 @@ pub fn median_interval(values: &[f64]) -> Option<Interval> {
 /// As [`median_interval`], of a finite sample in ascending order.
 pub fn median_interval_of_sorted(sorted: &[f64]) -> Option<Interval> {
     let below = ranks_outside(sorted.len()).checked_sub(1)?;
-    Some(Interval {
-        low: *sorted.get(below)?,
-        high: *sorted.get(sorted.len() - 1 - below)?,
-        method: Method::OrderStatistics,
-    })
+    Some(Interval { low: *sorted.get(below)?, high: *sorted.get(sorted.len() - 1 - below)? })
 }
 
 /// The largest k for which P(Binomial(n, ½) < k) ≤ (1 − [`CONFIDENCE`]) / 2; 0 when there is none.

@@ -2,7 +2,7 @@
 //!
 //! - [`quantile`]: quantiles, median, median absolute deviation;
 //! - [`interval`]: the 95 % interval of a median;
-//! - [`ratio`]: the ratio of two medians, paired by round, with its 95 % interval;
+//! - [`ratio`]: the ratio of two quantities, paired by round, with its 95 % interval;
 //! - [`compare`]: the verdict on a ratio, given the noise floor.
 //!
 //! No sample, a sample that is not finite, or too few samples for an interval is `None`, never a
@@ -16,7 +16,7 @@ pub mod ratio;
 #[cfg(test)]
 mod coverage;
 
-pub use compare::{Verdict, verdict};
-pub use interval::{CONFIDENCE, Interval, Method, median_interval};
+pub use compare::{Verdict, verdict, verdict_of_difference};
+pub use interval::{CONFIDENCE, Interval, median_interval};
 pub use quantile::{mad, median, quantile};
-pub use ratio::{Ratio, ratio_of_medians};
+pub use ratio::{Ratio, paired_ratio};

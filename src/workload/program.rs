@@ -151,7 +151,7 @@ pub fn require_static(program: &ProgramFile) -> Result<(), RuntimeError> {
 }
 
 /// A memory file that holds `bytes` and can be executed, but no longer written to.
-fn memory_file(name: &str, bytes: &[u8]) -> io::Result<File> {
+pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     // Linux 6.3 wants to be told whether a memory file may be executed; older kernels refuse to be.
     let executable = flags | MFdFlags::from_bits_retain(libc::MFD_EXEC);

@@ -16,7 +16,7 @@
 #define CHECK(condition) \
     do { \
         if (!(condition)) { \
-            printf("%s:%d: not true: %s (errno %d)\n", __FILE__, __LINE__, #condition, errno); \
+            printf("%s:%d: not true: %s (errno %d)\n", __FILE_NAME__, __LINE__, #condition, errno); \
             exit(1); \
         } \
     } while (0)

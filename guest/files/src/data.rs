@@ -115,8 +115,9 @@ impl Data {
                 if from.len() == PAGE {
                     page.extend_from_slice(from);
                 } else {
+                    let base = self.base.get(index * PAGE..).unwrap_or(&[]);
+                    page.extend_from_slice(&base[..base.len().min(PAGE)]);
                     page.resize(PAGE, 0);
-                    copy_or_zero(self.base, index * PAGE, &mut page);
                     page[within..within + from.len()].copy_from_slice(from);
                 }
                 *slot = Some(Page::try_from(page.into_boxed_slice()).map_err(|_| Errno::EIO)?);

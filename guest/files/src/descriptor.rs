@@ -3,8 +3,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::kind::Kind;
 use crate::linux::{O_ACCMODE, O_PATH, O_RDONLY, O_RDWR, O_WRONLY};
-use crate::store::{Kind, NodeId, Store};
+use crate::store::{NodeId, Store};
 use crate::{Errno, Files};
 
 /// Descriptors a process may have, as `RLIMIT_NOFILE` is by default.
@@ -57,14 +58,15 @@ pub(crate) struct Descriptors {
 impl Descriptors {
     /// Descriptors 0, 1 and 2, on the console.
     pub(crate) fn with_console() -> Descriptors {
-        let mut descriptors = Descriptors { slots: Vec::with_capacity(8), opens: Vec::with_capacity(8) };
-        for stream in 0..3 {
-            let flags = if stream == 0 { O_RDONLY } else { O_WRONLY };
-            let open = Open::new(Store::console(stream), Kind::Console(stream), flags);
-            // Cannot fail: there is room for three.
-            let _ = descriptors.install(open, false);
+        let slot = |open| Some(Slot { open, close_on_exec: false });
+        let open = |stream, flags| {
+            Some(Open { references: 1, ..Open::new(Store::console(stream), Kind::Console(stream), flags) })
+        };
+        // With room for some more: most programs open a few files at a time.
+        Descriptors {
+            slots: Vec::from([slot(0), slot(1), slot(2), None, None, None, None, None]),
+            opens: Vec::from([open(0, O_RDONLY), open(1, O_WRONLY), open(2, O_WRONLY), None, None, None]),
         }
-        descriptors
     }
 
     fn slot(&self, fd: u64) -> Result<Slot, Errno> {

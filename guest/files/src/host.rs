@@ -81,6 +81,11 @@ impl dyn UserMemory + '_ {
         Ok(())
     }
 
+    /// Copies a structure, given as words, to the process.
+    pub(crate) fn put_words(&mut self, addr: u64, words: &[u64]) -> Result<(), Errno> {
+        self.put(addr, crate::tree::bytes_of(words))
+    }
+
     /// Copies `N` bytes from the process.
     pub(crate) fn array<const N: usize>(&mut self, addr: u64) -> Result<[u8; N], Errno> {
         let mut array = [0; N];

@@ -21,6 +21,7 @@ mod data;
 mod descriptor;
 mod errno;
 mod host;
+mod kind;
 mod linux;
 mod node;
 #[cfg(feature = "pack")]
@@ -37,7 +38,8 @@ pub use linux::Time;
 pub use tree::{Tree, TreeError};
 
 use descriptor::Descriptors;
-use store::{Kind, NodeId, ROOT, Store};
+use kind::Kind;
+use store::{NodeId, ROOT, Store};
 
 /// The files of one process: the file system and its open descriptors.
 pub struct Files {
@@ -88,8 +90,14 @@ impl Files {
         }
     }
 
-    /// The bytes of a file of the initial tree that nobody has changed, where they lie: the program to
-    /// load, or a file to map without a copy. `path` is absolute; symbolic links are followed.
+    /// The bytes behind `fd` where they lie in the window, if it is a file of the initial tree whose
+    /// contents nobody has changed: to be mapped without a copy. They do not change when the file does.
+    pub fn contents_of(&self, fd: u64) -> Option<&'static [u8]> {
+        self.store.unchanged_contents(self.descriptors.readable(fd).ok()?.node)
+    }
+
+    /// The same by an absolute path, for the program to load; symbolic links are followed. `EACCES` for
+    /// anything but an unchanged file of the initial tree.
     pub fn contents(&self, path: &[u8]) -> Result<&'static [u8], Errno> {
         let found = self.find(ROOT, path, true)?;
         self.store.unchanged_contents(found).ok_or(Errno::EACCES)

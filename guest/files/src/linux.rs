@@ -1,6 +1,6 @@
 //! Linux's constants and structures for file calls on x86-64.
 
-use crate::store::Attributes;
+use crate::kind::Attributes;
 
 /// A point in time since the epoch.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -67,101 +67,71 @@ const BLOCK_SIZE: u64 = 4096;
 /// `st_blocks` counts in units of 512 bytes.
 const SECTORS_PER_PAGE: u64 = 8;
 
-/// A structure being filled in field by field.
-struct Fields<const N: usize> {
-    bytes: [u8; N],
-    at: usize,
-}
-
-impl<const N: usize> Fields<N> {
-    fn new() -> Self {
-        Fields { bytes: [0; N], at: 0 }
-    }
-
-    fn put(&mut self, field: &[u8]) {
-        if let Some(place) = self.bytes.get_mut(self.at..self.at + field.len()) {
-            place.copy_from_slice(field);
-        }
-        self.at += field.len();
-    }
-
-    fn u16(&mut self, value: u16) {
-        self.put(&value.to_ne_bytes());
-    }
-
-    fn u32(&mut self, value: u32) {
-        self.put(&value.to_ne_bytes());
-    }
-
-    fn u64(&mut self, value: u64) {
-        self.put(&value.to_ne_bytes());
-    }
-
-    fn timespec(&mut self, time: Time) {
-        self.u64(time.seconds as u64);
-        self.u64(u64::from(time.nanos));
-    }
-
-    fn statx_timestamp(&mut self, time: Time) {
-        self.u64(time.seconds as u64);
-        self.u32(time.nanos);
-        self.u32(0);
-    }
-}
-
 /// The inode number shown for a node: never 0, which would mean a deleted entry.
 pub(crate) fn inode_number(node: u32) -> u64 {
     u64::from(node) + 1
 }
 
+// The structures below are put together in registers, a word at a time: no padding is left unset.
+
+/// Two 32-bit fields in one word; x86-64 is little-endian.
+fn pair(first: u32, second: u32) -> u64 {
+    u64::from(first) | u64::from(second) << 32
+}
+
 /// `struct stat` (arch/x86/include/uapi/asm/stat.h).
-pub(crate) fn stat(attributes: &Attributes) -> [u8; 144] {
-    let mut stat = Fields::<144>::new();
-    stat.u64(DEVICE);
-    stat.u64(inode_number(attributes.node));
-    stat.u64(u64::from(attributes.links));
-    stat.u32(attributes.mode);
-    stat.u32(attributes.uid);
-    stat.u32(attributes.gid);
-    stat.u32(0);
-    stat.u64(u64::from(attributes.device));
-    stat.u64(attributes.size);
-    stat.u64(BLOCK_SIZE);
-    stat.u64(attributes.pages * SECTORS_PER_PAGE);
-    stat.timespec(attributes.accessed);
-    stat.timespec(attributes.modified);
-    stat.timespec(attributes.changed);
-    stat.bytes
+pub(crate) fn stat(attributes: &Attributes) -> [u64; 18] {
+    let Attributes { node, mode, links, uid, gid, device, size, pages, accessed, modified, changed } =
+        *attributes;
+    [
+        DEVICE,
+        inode_number(node),
+        u64::from(links),
+        pair(mode, uid),
+        pair(gid, 0),
+        u64::from(device),
+        size,
+        BLOCK_SIZE,
+        pages * SECTORS_PER_PAGE,
+        accessed.seconds as u64,
+        u64::from(accessed.nanos),
+        modified.seconds as u64,
+        u64::from(modified.nanos),
+        changed.seconds as u64,
+        u64::from(changed.nanos),
+        0,
+        0,
+        0,
+    ]
 }
 
 /// `STATX_BASIC_STATS`: all that `stat` tells.
 const STATX_BASIC_STATS: u32 = 0x7ff;
 
 /// `struct statx` (include/uapi/linux/stat.h).
-pub(crate) fn statx(attributes: &Attributes) -> [u8; 256] {
-    let mut statx = Fields::<256>::new();
-    statx.u32(STATX_BASIC_STATS);
-    statx.u32(BLOCK_SIZE as u32);
-    statx.u64(0);
-    statx.u32(attributes.links);
-    statx.u32(attributes.uid);
-    statx.u32(attributes.gid);
-    statx.u16(attributes.mode as u16);
-    statx.u16(0);
-    statx.u64(inode_number(attributes.node));
-    statx.u64(attributes.size);
-    statx.u64(attributes.pages * SECTORS_PER_PAGE);
-    statx.u64(0);
-    statx.statx_timestamp(attributes.accessed);
-    statx.statx_timestamp(Time::default());
-    statx.statx_timestamp(attributes.changed);
-    statx.statx_timestamp(attributes.modified);
-    let (major, minor) = major_minor(attributes.device);
-    statx.u32(major);
-    statx.u32(minor);
-    statx.u32(0);
-    statx.u32(DEVICE as u32);
-    statx.bytes
+pub(crate) fn statx(attributes: &Attributes) -> [u64; 32] {
+    let Attributes { node, mode, links, uid, gid, device, size, pages, accessed, modified, changed } =
+        *attributes;
+    let (major, minor) = major_minor(device);
+    let mut statx = [0; 32];
+    let (basic, times) = statx.split_at_mut(8);
+    basic.copy_from_slice(&[
+        pair(STATX_BASIC_STATS, BLOCK_SIZE as u32),
+        0,
+        pair(links, uid),
+        pair(gid, mode),
+        inode_number(node),
+        size,
+        pages * SECTORS_PER_PAGE,
+        0,
+    ]);
+    // The second is the time of birth, which is not known.
+    for (into, time) in times.chunks_exact_mut(2).zip([accessed, Time::default(), changed, modified]) {
+        into.copy_from_slice(&[time.seconds as u64, u64::from(time.nanos)]);
+    }
+    statx[16] = pair(major, minor);
+    statx[17] = pair(0, DEVICE as u32);
+    statx
 }
 
 /// Splits a device number below 2²⁰ (include/linux/kdev_t.h, new_decode_dev).
@@ -175,18 +145,23 @@ const TMPFS_MAGIC: u64 = 0x0102_1994;
 const MOUNT_FLAGS: u64 = 0x20 | 0x400;
 
 /// `struct statfs`, with the file system's size and free space in bytes.
-pub(crate) fn statfs(total: u64, free: u64) -> [u8; 120] {
-    let mut statfs = Fields::<120>::new();
-    statfs.u64(TMPFS_MAGIC);
-    statfs.u64(BLOCK_SIZE);
-    statfs.u64(total / BLOCK_SIZE);
-    statfs.u64(free / BLOCK_SIZE);
-    statfs.u64(free / BLOCK_SIZE);
-    statfs.u64(0);
-    statfs.u64(0);
-    statfs.u64(0);
-    statfs.u64(NAME_MAX as u64);
-    statfs.u64(BLOCK_SIZE);
-    statfs.u64(MOUNT_FLAGS);
-    statfs.bytes
+pub(crate) fn statfs(total: u64, free: u64) -> [u64; 15] {
+    let (total, free) = (total / BLOCK_SIZE, free / BLOCK_SIZE);
+    [
+        TMPFS_MAGIC,
+        BLOCK_SIZE,
+        total,
+        free,
+        free,
+        0,
+        0,
+        0,
+        NAME_MAX as u64,
+        BLOCK_SIZE,
+        MOUNT_FLAGS,
+        0,
+        0,
+        0,
+        0,
+    ]
 }

@@ -14,7 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::linux::{LINKS_MAX, NAME_MAX, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, Time};
 use crate::proc;
-use crate::tree::{self, EntryRecord, Header, MAGIC, NodeRecord, Record};
+
+mod layout;
 
 /// Contents begin at multiples of this, so that they can be mapped.
 pub const ALIGNMENT: u64 = 4096;
@@ -91,6 +92,8 @@ struct Item {
     what: What,
     /// Names it has; directories are counted when packed.
     links: u32,
+    /// A directory in which nothing can be made or removed.
+    sealed: bool,
 }
 
 enum What {
@@ -126,7 +129,7 @@ impl TreeBuilder {
         let now = Time { seconds: since.as_secs() as i64, nanos: since.subsec_nanos() };
         let root = What::Directory { parent: ROOT, entries: BTreeMap::new() };
         TreeBuilder {
-            items: vec![Item { mode: S_IFDIR | 0o755, modified: now, what: root, links: 0 }],
+            items: vec![Item { mode: S_IFDIR | 0o755, modified: now, what: root, links: 0, sealed: false }],
             linked: HashMap::new(),
             program: Vec::new(),
             notes: Vec::new(),
@@ -179,6 +182,7 @@ impl TreeBuilder {
     }
 
     /// Adds what every Linux program may expect, where nothing is in its place: `/dev`, `/proc`, `/tmp`.
+    /// In `/proc`, as in Linux, nothing can be made or removed then.
     pub fn standard_entries(&mut self) -> Result<&mut Self, PackError> {
         let temporary = self.directory(Path::new("/tmp"))?;
         self.item(temporary).mode = S_IFDIR | 0o1777;
@@ -224,12 +228,14 @@ impl TreeBuilder {
             let target = self.program.clone();
             self.standard("/proc/1/exe", S_IFLNK | 0o777, What::Symlink(target))?;
         }
+        let kernel = self.directory(Path::new("/proc"))?;
+        self.seal(kernel);
         Ok(self)
     }
 
     /// Packs the tree.
     pub fn build(&self) -> Result<Packed, PackError> {
-        Packer::new(self).pack()
+        layout::Packer::new(self).pack()
     }
 
     fn item(&mut self, id: Id) -> &mut Item {
@@ -237,7 +243,7 @@ impl TreeBuilder {
     }
 
     fn add(&mut self, mode: u32, what: What) -> Id {
-        self.items.push(Item { mode, modified: self.now, what, links: 0 });
+        self.items.push(Item { mode, modified: self.now, what, links: 0, sealed: false });
         self.items.len() - 1
     }
 
@@ -393,6 +399,16 @@ impl TreeBuilder {
         Ok(())
     }
 
+    /// Seals a directory and those in it.
+    fn seal(&mut self, directory: Id) {
+        self.item(directory).sealed = true;
+        if let What::Directory { entries, .. } = &self.items[directory].what {
+            for child in entries.values().copied().collect::<Vec<Id>>() {
+                self.seal(child);
+            }
+        }
+    }
+
     /// Adds one standard entry unless something is there.
     fn standard(&mut self, path: &str, mode: u32, what: What) -> Result<(), PackError> {
         let path = Path::new(path);
@@ -418,143 +434,4 @@ fn metadata(path: &Path, follow: bool) -> Result<Metadata, PackError> {
 
 fn modified(metadata: &Metadata) -> Time {
     Time { seconds: metadata.mtime(), nanos: metadata.mtime_nsec() as u32 }
-}
-
-/// Lays the items out: nodes in breadth-first order, each directory's entries side by side.
-struct Packer<'b> {
-    builder: &'b TreeBuilder,
-    /// Items in the order of their nodes.
-    order: Vec<Id>,
-    node_of: HashMap<Id, u32>,
-    entries: Vec<EntryRecord>,
-    names: Vec<u8>,
-    pieces: Vec<Piece>,
-    window_length: u64,
-}
-
-impl<'b> Packer<'b> {
-    fn new(builder: &'b TreeBuilder) -> Packer<'b> {
-        Packer {
-            builder,
-            order: vec![ROOT],
-            node_of: HashMap::from([(ROOT, 0)]),
-            entries: Vec::new(),
-            names: Vec::new(),
-            pieces: Vec::new(),
-            window_length: 0,
-        }
-    }
-
-    fn pack(mut self) -> Result<Packed, PackError> {
-        let mut nodes = Vec::new();
-        // `order` grows as directories are met.
-        while let Some(&item) = self.order.get(nodes.len()) {
-            nodes.push(self.node(item)?);
-        }
-        let program_at = self.names(&self.builder.program)?;
-        let header = Header {
-            magic: MAGIC,
-            nodes: nodes.len() as u32,
-            entries: self.entries.len() as u32,
-            names: self.names.len() as u32,
-            program_at,
-            program_length: self.builder.program.len() as u32,
-            reserved: 0,
-        };
-        let mut metadata = bytes_of(&[header]).to_vec();
-        metadata.extend_from_slice(bytes_of(&nodes));
-        metadata.extend_from_slice(bytes_of(&self.entries));
-        metadata.extend_from_slice(&self.names);
-        Ok(Packed {
-            metadata,
-            window_length: self.window_length,
-            pieces: self.pieces,
-            notes: self.builder.notes.clone(),
-        })
-    }
-
-    fn node(&mut self, id: Id) -> Result<NodeRecord, PackError> {
-        let item = &self.builder.items[id];
-        let mut record = NodeRecord {
-            kind: 0,
-            mode: item.mode,
-            links: item.links,
-            uid: 0,
-            gid: 0,
-            mtime_nanos: item.modified.nanos,
-            mtime_seconds: item.modified.seconds,
-            first: 0,
-            count: 0,
-            parent: 0,
-            reserved: 0,
-            offset: 0,
-            length: 0,
-        };
-        match &item.what {
-            What::Directory { parent, entries } => {
-                record.kind = tree::KIND_DIRECTORY;
-                record.parent = self.node_of(*parent)?;
-                record.first = self.entries.len() as u32;
-                record.count = entries.len() as u32;
-                let subdirectories = entries.values().filter(|child| self.builder.is_directory(**child));
-                record.links = 2 + subdirectories.count() as u32;
-                for (name, child) in entries {
-                    let name_at = self.names(name)?;
-                    let node = self.node_of(*child)?;
-                    self.entries.push(EntryRecord { name_at, name_length: name.len() as u32, node });
-                }
-            }
-            What::File { source, length } => {
-                record.kind = tree::KIND_REGULAR;
-                record.length = *length;
-                record.offset = self.window_length;
-                if *length > 0 {
-                    let piece = Piece { source: source.clone(), offset: self.window_length, length: *length };
-                    self.pieces.push(piece);
-                    self.window_length += length.next_multiple_of(ALIGNMENT);
-                }
-            }
-            What::Symlink(target) => {
-                record.kind = tree::KIND_SYMLINK;
-                record.first = self.names(target)?;
-                record.count = target.len() as u32;
-            }
-            What::Device(number) => {
-                record.kind = tree::KIND_DEVICE;
-                record.first = *number;
-            }
-            What::Generated(generator) => {
-                record.kind = tree::KIND_GENERATED;
-                record.first = *generator;
-            }
-            What::Descriptors { parent } => {
-                record.kind = tree::KIND_DESCRIPTORS;
-                record.parent = self.node_of(*parent)?;
-                record.links = 2;
-            }
-        }
-        Ok(record)
-    }
-
-    /// The node number of an item, which gets its turn if it has none yet.
-    fn node_of(&mut self, item: Id) -> Result<u32, PackError> {
-        let next = u32::try_from(self.order.len()).ok().filter(|next| *next < 1 << 31);
-        let next = next.ok_or(PackError::TooLarge)?;
-        Ok(*self.node_of.entry(item).or_insert_with(|| {
-            self.order.push(item);
-            next
-        }))
-    }
-
-    fn names(&mut self, name: &[u8]) -> Result<u32, PackError> {
-        let at = u32::try_from(self.names.len()).map_err(|_| PackError::TooLarge)?;
-        u32::try_from(self.names.len() + name.len()).map_err(|_| PackError::TooLarge)?;
-        self.names.extend_from_slice(name);
-        Ok(at)
-    }
-}
-
-fn bytes_of<T: Record>(records: &[T]) -> &[u8] {
-    // SAFETY: a Record has no padding, so all its bytes are initialised; the result lives no longer.
-    unsafe { std::slice::from_raw_parts(records.as_ptr().cast::<u8>(), size_of_val(records)) }
 }

@@ -4,8 +4,9 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::kind::Kind;
 use crate::linux::{AT_FDCWD, LINKS_MAX, NAME_MAX, PATH_MAX};
-use crate::store::{Kind, NodeId, ROOT, Store};
+use crate::store::{NodeId, ROOT, Store};
 use crate::{Errno, Files};
 
 /// What a path's last component is.
@@ -102,7 +103,9 @@ impl Files {
 
     fn look_up(&self, directory: NodeId, name: &[u8]) -> Result<Option<NodeId>, Errno> {
         if name.len() > NAME_MAX {
-            return Err(Errno::ENAMETOOLONG);
+            // A directory that was removed does not even look.
+            let removed = self.store.is_nameless(directory);
+            return Err(if removed { Errno::ENOENT } else { Errno::ENAMETOOLONG });
         }
         match self.store.lookup(directory, name) {
             // /proc/self/fd, a directory whose entries are not stored.

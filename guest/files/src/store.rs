@@ -8,7 +8,8 @@ use alloc::collections::{BTreeMap, VecDeque};
 
 use crate::Errno;
 use crate::data::{Data, copy_or_zero};
-use crate::linux::{S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, Time};
+use crate::kind::{Attributes, Kind};
+use crate::linux::{S_IFIFO, S_IFLNK, Time};
 use crate::node::{Content, Directory, FIRST_ENTRY, Listed, Node, Watched};
 use crate::tree::{self, NodeRecord, Tree};
 
@@ -20,56 +21,10 @@ const CONSOLE: NodeId = 0xF000_0000;
 /// The links `/proc/self/fd/N` follow this number.
 const DESCRIPTOR_LINK: NodeId = 0xF100_0000;
 
-/// What a node is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
-    Directory,
-    Regular,
-    Symlink,
-    /// A character device, by number.
-    Device(u32),
-    /// A file of `/proc`, by generator.
-    Generated(u32),
-    /// `/proc/self/fd`.
-    DescriptorDirectory,
-    /// `/proc/self/fd/N`.
-    DescriptorLink(u32),
-    Pipe,
-    Event,
-    Watch,
-    /// A stream of the console: 0 is read, 1 and 2 are written.
-    Console(u32),
-}
-
-impl Kind {
-    pub(crate) fn is_directory(self) -> bool {
-        matches!(self, Kind::Directory | Kind::DescriptorDirectory)
-    }
-
-    pub(crate) fn is_link(self) -> bool {
-        matches!(self, Kind::Symlink | Kind::DescriptorLink(_))
-    }
-}
-
-/// What `stat` tells of a node.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Attributes {
-    pub(crate) node: NodeId,
-    pub(crate) mode: u32,
-    pub(crate) links: u32,
-    pub(crate) uid: u32,
-    pub(crate) gid: u32,
-    pub(crate) device: u32,
-    pub(crate) size: u64,
-    pub(crate) pages: u64,
-    pub(crate) accessed: Time,
-    pub(crate) modified: Time,
-    pub(crate) changed: Time,
-}
-
 pub(crate) struct Store {
     tree: Tree<'static>,
-    ram: BTreeMap<NodeId, Node>,
+    /// Boxed, so that the map moves pointers only when it grows.
+    ram: BTreeMap<NodeId, Box<Node>>,
     next: NodeId,
 }
 
@@ -89,6 +44,10 @@ impl Store {
         DESCRIPTOR_LINK + fd
     }
 
+    fn in_ram(&self, id: NodeId) -> Option<&Node> {
+        self.ram.get(&id).map(Box::as_ref)
+    }
+
     pub(crate) fn kind(&self, id: NodeId) -> Result<Kind, Errno> {
         if id >= DESCRIPTOR_LINK {
             return Ok(Kind::DescriptorLink(id - DESCRIPTOR_LINK));
@@ -96,7 +55,7 @@ impl Store {
         if id >= CONSOLE {
             return Ok(Kind::Console(id - CONSOLE));
         }
-        if let Some(node) = self.ram.get(&id) {
+        if let Some(node) = self.in_ram(id) {
             return Ok(match &node.content {
                 Content::Directory(_) => Kind::Directory,
                 Content::Regular(_) => Kind::Regular,
@@ -135,7 +94,7 @@ impl Store {
             // To the program the console is what a container's harness gives it: a pipe.
             return Ok(Attributes { node: id, mode: S_IFIFO | 0o600, links: 1, ..Attributes::default() });
         }
-        if let Some(node) = self.ram.get(&id) {
+        if let Some(node) = self.in_ram(id) {
             let (size, pages, device) = match &node.content {
                 Content::Directory(directory) => ((directory.len() + 2) * ENTRY_SIZE, 0, 0),
                 Content::Regular(data) => (data.size(), data.pages_held(), 0),
@@ -197,7 +156,7 @@ impl Store {
             alloc::collections::btree_map::Entry::Occupied(node) => Ok(node.into_mut()),
             alloc::collections::btree_map::Entry::Vacant(vacant) => {
                 let record = tree.node(id).ok_or(Errno::ENOENT)?;
-                Ok(vacant.insert(copy_of(&tree, id, record)?))
+                Ok(vacant.insert(Box::new(copy_of(&tree, id, record)?)))
             }
         }
     }
@@ -216,7 +175,7 @@ impl Store {
         }
         self.next += 1;
         let node = Node { mode, links, uid: 0, gid: 0, accessed: now, modified: now, changed: now, content };
-        self.ram.insert(id, node);
+        self.ram.insert(id, Box::new(node));
         Ok(id)
     }
 
@@ -236,14 +195,14 @@ impl Store {
 
     /// Whether a node has no name left.
     pub(crate) fn is_nameless(&self, id: NodeId) -> bool {
-        self.ram.get(&id).is_some_and(|node| node.links == 0)
+        self.in_ram(id).is_some_and(|node| node.links == 0)
     }
 
     // --- Directories ---
 
     /// Finds a name in a directory. `ENOTDIR` if it is none.
     pub(crate) fn lookup(&self, directory: NodeId, name: &[u8]) -> Result<Option<NodeId>, Errno> {
-        match self.ram.get(&directory) {
+        match self.in_ram(directory) {
             Some(Node { content: Content::Directory(directory), .. }) => Ok(directory.find(&self.tree, name)),
             Some(_) => Err(Errno::ENOTDIR),
             None => {
@@ -258,7 +217,7 @@ impl Store {
 
     /// The directory that a directory lies in; the root's is the root.
     pub(crate) fn parent(&self, directory: NodeId) -> Result<NodeId, Errno> {
-        match self.ram.get(&directory) {
+        match self.in_ram(directory) {
             Some(Node { content: Content::Directory(directory), .. }) => Ok(directory.parent),
             Some(Node { content: Content::DescriptorDirectory, .. }) | None => {
                 Ok(self.tree.node(directory).ok_or(Errno::ENOTDIR)?.parent)
@@ -269,7 +228,7 @@ impl Store {
 
     /// The first entry of a directory at `position` or later; see [`Directory::entry_from`].
     pub(crate) fn entry_from(&self, directory: NodeId, position: u64) -> Result<Option<Listed<'_>>, Errno> {
-        match self.ram.get(&directory) {
+        match self.in_ram(directory) {
             Some(Node { content: Content::Directory(directory), .. }) => {
                 Ok(directory.entry_from(&self.tree, position))
             }
@@ -283,6 +242,11 @@ impl Store {
                 }))
             }
         }
+    }
+
+    /// Whether nothing can be made or removed in a directory.
+    pub(crate) fn is_sealed(&self, directory: NodeId) -> bool {
+        self.tree.node(directory).is_some_and(|record| record.flags & tree::FLAG_SEALED != 0)
     }
 
     pub(crate) fn is_empty_directory(&self, directory: NodeId) -> Result<bool, Errno> {
@@ -318,7 +282,7 @@ impl Store {
 
     /// The length of a regular file.
     pub(crate) fn size(&self, id: NodeId) -> u64 {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Regular(data), .. }) => data.size(),
             Some(_) => 0,
             None => self.tree.node(id).map_or(0, |record| record.length),
@@ -327,7 +291,7 @@ impl Store {
 
     /// Reads a regular file; returns how many bytes.
     pub(crate) fn read(&self, id: NodeId, offset: u64, buffer: &mut [u8]) -> usize {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Regular(data), .. }) => data.read(offset, buffer),
             Some(_) => 0,
             None => {
@@ -343,7 +307,7 @@ impl Store {
 
     /// The tree's bytes of a regular file whose contents nobody has changed.
     pub(crate) fn unchanged_contents(&self, id: NodeId) -> Option<&'static [u8]> {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Regular(data), .. }) => data.unchanged(),
             Some(_) => None,
             None => self
@@ -366,7 +330,7 @@ impl Store {
 
     /// The target of a symbolic link. `EINVAL` if it is none.
     pub(crate) fn target(&self, id: NodeId) -> Result<&[u8], Errno> {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Symlink(target), .. }) => Ok(target),
             Some(_) => Err(Errno::EINVAL),
             None => match self.tree.node(id) {
@@ -378,7 +342,7 @@ impl Store {
 
     /// What an epoll set watches.
     pub(crate) fn watched(&self, id: NodeId) -> Result<&BTreeMap<u32, Watched>, Errno> {
-        match self.ram.get(&id) {
+        match self.in_ram(id) {
             Some(Node { content: Content::Watch(set), .. }) => Ok(set),
             _ => Err(Errno::EINVAL),
         }
@@ -386,7 +350,7 @@ impl Store {
 
     /// The bytes in a pipe.
     pub(crate) fn pipe(&mut self, id: NodeId) -> Result<&mut VecDeque<u8>, Errno> {
-        match self.ram.get_mut(&id) {
+        match self.ram.get_mut(&id).map(Box::as_mut) {
             Some(Node { content: Content::Pipe(bytes), .. }) => Ok(bytes),
             _ => Err(Errno::EBADF),
         }
@@ -417,18 +381,4 @@ fn copy_of(tree: &Tree<'static>, id: NodeId, record: &NodeRecord) -> Result<Node
         changed: time,
         content,
     })
-}
-
-/// The type of a directory entry (`d_type`) of a node of this kind.
-pub(crate) fn entry_type(kind: Kind) -> u8 {
-    // DT_* are the mode's type bits, shifted: include/linux/fs_types.h.
-    let mode = match kind {
-        Kind::Directory | Kind::DescriptorDirectory => S_IFDIR,
-        Kind::Regular | Kind::Generated(_) => S_IFREG,
-        Kind::Symlink | Kind::DescriptorLink(_) => S_IFLNK,
-        Kind::Device(_) => S_IFCHR,
-        Kind::Pipe | Kind::Console(_) => S_IFIFO,
-        Kind::Event | Kind::Watch => 0,
-    };
-    ((mode & S_IFMT) >> 12) as u8
 }

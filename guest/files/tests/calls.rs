@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use common::{Guest, System};
 use guest_files::pack::TreeBuilder;
+use guest_files::{Errno, UserMemory};
 use libc::{
     O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
 };
+use proptest::prelude::*;
 
 /// A guest with a program and a few files in its initial tree.
 fn guest() -> Guest {
@@ -424,6 +426,9 @@ fn proc_tells_what_is_known() {
     assert_eq!((id.len(), dashes), (37, vec![8, 13, 18, 23]));
     assert_eq!(guest.open("/proc/self/maps", O_RDONLY, 0), Err(libc::ENOENT));
     assert_eq!(guest.open("/proc/meminfo", O_WRONLY, 0), Err(libc::EACCES));
+    assert_eq!(guest.open("/proc/new", O_WRONLY | O_CREAT, 0o600), Err(libc::ENOENT));
+    assert_eq!(guest.call_path(libc::SYS_mkdir, "/proc/1/new", &[0o700]), Err(libc::ENOENT));
+    assert_eq!(guest.call_path(libc::SYS_unlink, "/proc/meminfo", &[]), Err(libc::EPERM));
 
     let fd = guest.open("/etc/motd", O_RDONLY, 0).unwrap();
     assert_eq!(guest.read_link(0, &format!("/proc/self/fd/{fd}")), Ok(b"/etc/motd".to_vec()));
@@ -560,6 +565,11 @@ fn files_are_mapped_by_offset() {
     assert_eq!(guest.files.read_at(fd, 8192, &mut page), Ok(10_000 - 8192));
     assert_eq!(guest.files.read_at(fd, 20_000, &mut page), Ok(0));
     assert_eq!(guest.files.size_of(1).unwrap_err().0, libc::ENODEV);
+    assert_eq!(guest.files.contents_of(fd), Some(&[b'x'; 10_000][..]));
+    assert_eq!(guest.files.contents_of(1), None);
+    guest.put("/etc/large", b"changed");
+    assert_eq!(guest.files.contents_of(fd), None);
+    guest.put("/etc/large", &[b'x'; 10_000]);
     // A shared memory file, as a program makes one to map it.
     let memory = guest.call_path(libc::SYS_memfd_create, "shm", &[1]).unwrap();
     guest.call(libc::SYS_ftruncate, &[memory, 4096]).unwrap();
@@ -586,4 +596,54 @@ fn the_umask_takes_rights_from_new_files_only() {
     guest.put("/etc/motd", b"");
     assert_eq!(guest.stat("/tmp/new").unwrap().st_mode & 0o777, 0o600);
     assert_eq!(guest.stat("/etc/motd").unwrap().st_mode & 0o777, 0o644);
+}
+
+/// Memory that is there at whatever address, and holds what was put there last.
+struct Everywhere(Vec<u8>);
+
+impl UserMemory for Everywhere {
+    fn bytes(&mut self, _: u64, len: usize) -> Result<&[u8], Errno> {
+        self.0.get(..len).ok_or(Errno::EFAULT)
+    }
+
+    fn bytes_mut(&mut self, _: u64, len: usize) -> Result<&mut [u8], Errno> {
+        self.0.get_mut(..len).ok_or(Errno::EFAULT)
+    }
+
+    fn c_string(&mut self, addr: u64) -> Result<&[u8], Errno> {
+        const PATHS: [&[u8]; 8] =
+            [b"/tmp/a", b"a", b"..", b"/etc", b"/etc/motd", b"/proc/self/fd/3", b"/tmp/a/b", b""];
+        Ok(PATHS[addr as usize % PATHS.len()])
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a program passes, the kernel lives on, with sound files.
+    #[test]
+    fn wild_arguments_get_errors_and_nothing_worse(
+        seed in any::<u64>(),
+        calls in prop::collection::vec((0u64..460, prop::array::uniform6(argument())), 1..100),
+    ) {
+        let mut guest = guest();
+        let noise = |at: u64| (seed.wrapping_add(at).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8;
+        let mut memory = Everywhere((0..9000).map(noise).collect());
+        for (number, args) in calls {
+            if let Some(Err(error)) = guest.files.dispatch(number, args, &mut memory, &mut guest.console) {
+                prop_assert!((1..134).contains(&error.0), "call {number}: error {}", error.0);
+            }
+        }
+        prop_assert_eq!(guest.stat("/").unwrap().st_mode & libc::S_IFMT, libc::S_IFDIR);
+        prop_assert_eq!(guest.get("/dev/null"), Ok(Vec::new()));
+    }
+}
+
+fn argument() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        4 => 0u64..12,
+        2 => prop::sample::select(vec![0o100, 0o101, 0o102, 0o1101, 4096, 8192, libc::AT_FDCWD as u64]),
+        1 => prop::sample::select(vec![u64::from(u32::MAX), i64::MAX as u64, 1 << 63, u64::MAX - 3, u64::MAX]),
+        1 => any::<u64>(),
+    ]
 }

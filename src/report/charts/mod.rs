@@ -1,5 +1,6 @@
 //! Charts, one file each: drawn by `plotters` as SVG, and made to follow the page's colours.
 
+pub(super) mod bench;
 mod exits;
 mod memory;
 pub(super) mod paint;
@@ -12,7 +13,7 @@ use serde::Serialize;
 
 use super::error::ReportError;
 use super::summary::{MARK, Summary};
-use super::tables::Table;
+use super::table::Table;
 
 /// A chart with everything a reader needs who cannot see it.
 #[derive(Clone, Debug, Serialize)]
@@ -31,7 +32,8 @@ pub struct Figure {
 
 /// Every chart for which there is data, in the report's order.
 pub fn all(summary: &Summary) -> Result<Vec<Figure>, ReportError> {
-    let charts = [start_up::figure, phases::figure, memory::figure, work::figure, exits::figure];
+    let charts =
+        [start_up::figure, phases::figure, memory::figure, work::computing, work::other, exits::figure];
     let mut figures = Vec::new();
     for chart in charts {
         if let Some(mut figure) = chart(summary)? {

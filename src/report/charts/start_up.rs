@@ -2,6 +2,7 @@
 
 use plotters::prelude::*;
 
+use super::super::cell::Cell;
 use super::super::error::ReportError;
 use super::super::format::duration;
 use super::super::summary::Summary;
@@ -35,17 +36,17 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
                 Size::Label,
                 &INK,
             )?;
+            let Some(first) = &cell.first_output else { continue };
+            let x = frame.x(&scale, first.estimate.median);
+            area.draw(&Rectangle::new([(x - 1, middle - 17), (x + 1, middle + 17)], INK.filled()))?;
+            let value = duration(first.estimate.median);
+            write(area, &value, (frame.to - frame.right + 12, middle), Side::After, Size::Label, &INK)?;
             for (number, point) in cell.start_up_points.iter().enumerate() {
                 // Dots of near values stand apart in height: multiples of the golden ratio spread evenly.
                 let spread = (number as f64 * 0.618_034).fract() - 0.5;
                 let at = (frame.x(&scale, *point), middle + (spread * f64::from(ROW) * 0.55) as i32);
                 area.draw(&Circle::new(at, 3, colour.mix(0.38).filled()))?;
             }
-            let Some(first) = &cell.first_output else { continue };
-            let x = frame.x(&scale, first.estimate.median);
-            area.draw(&Rectangle::new([(x - 1, middle - 17), (x + 1, middle + 17)], INK.filled()))?;
-            let value = duration(first.estimate.median);
-            write(area, &value, (frame.to - frame.right + 12, middle), Side::After, Size::Label, &INK)?;
         }
         Ok(())
     })?;
@@ -53,7 +54,7 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         "Each dot is one trial, the bar and the number are the median. The axis is logarithmic: equal \
                        distances are equal factors."
             .to_owned();
-    if cells.iter().any(|cell| cell.trials > cell.start_up_points.len() + cell.failed) {
+    if cells.iter().any(is_thinned) {
         caption.push_str(" Of many trials, evenly spaced quantiles are shown, the extremes included.");
     }
     Ok(Some(Figure {
@@ -63,4 +64,8 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         svg,
         tables: vec![tables::start_up(summary)],
     }))
+}
+
+fn is_thinned(cell: &&Cell) -> bool {
+    cell.first_output.as_ref().is_some_and(|first| first.estimate.n > cell.start_up_points.len())
 }

@@ -6,11 +6,12 @@ use super::super::cell::Relative;
 use super::super::error::ReportError;
 use super::super::format::ratio;
 use super::super::summary::Summary;
+use super::super::table::Table;
 use super::super::{tables, words};
 use super::Figure;
 use super::paint::{Area, BAND, INK, MUTED, Painted, Side, Size, draw, name, of_runtime, write};
 use super::scale::{Frame, Scale};
-use crate::results::{BASELINE, CONTROL};
+use crate::results::{BASELINE, CONTROL, WorkloadKind};
 use crate::stats::Interval;
 
 const LINE: i32 = 20;
@@ -22,9 +23,34 @@ struct Group<'a> {
     points: Vec<(&'a str, &'a Relative)>,
 }
 
-pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
-    let groups: Vec<Group> =
-        summary.workloads.iter().filter_map(|workload| group(summary, &workload.name)).collect();
+/// Computing alone, where differences are small, on an axis of its own.
+pub fn computing(summary: &Summary) -> Result<Option<Figure>, ReportError> {
+    let alternative = words::computing(summary);
+    let tables = vec![tables::work(summary, is_computing)];
+    figure(summary, ("computing", "Computing: time for the same work"), is_computing, &alternative, tables)
+}
+
+/// Memory, system calls and programs of the user's.
+pub fn other(summary: &Summary) -> Result<Option<Figure>, ReportError> {
+    let alternative = "The table below has the numbers.";
+    let tables = vec![tables::work(summary, |kind| !is_computing(kind))];
+    let heading = ("work", "Memory and system calls: time for the same work");
+    figure(summary, heading, |kind| !is_computing(kind), alternative, tables)
+}
+
+fn is_computing(kind: WorkloadKind) -> bool {
+    kind == WorkloadKind::Cpu
+}
+
+fn figure(
+    summary: &Summary,
+    (id, title): (&'static str, &str),
+    of_kind: fn(WorkloadKind) -> bool,
+    alternative: &str,
+    tables: Vec<Table>,
+) -> Result<Option<Figure>, ReportError> {
+    let workloads = summary.workloads.iter().filter(|workload| of_kind(workload.kind));
+    let groups: Vec<Group> = workloads.filter_map(|workload| group(summary, &workload.name)).collect();
     if groups.is_empty() {
         return Ok(None);
     }
@@ -43,8 +69,7 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         if high / low > 2.5 { Scale::logarithmic(low.max(1e-6), high) } else { Scale::around(low, high) };
     let height = groups.iter().map(|group| LINE * group.points.len() as i32 + GAP).sum();
     let frame = Frame { left: 110, right: 180, ..Frame::new(height) };
-    let alternative =
-        format!("Time for the same work relative to process, per workload. {}", words::computing(summary));
+    let alternative = format!("{title}, relative to process, per workload. {alternative}");
     let svg = draw(frame.height(), &alternative, |area| {
         frame.draw(area, &scale, ratio)?;
         let mut y = frame.top + GAP / 2;
@@ -66,15 +91,15 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         Ok(())
     })?;
     Ok(Some(Figure {
-        id: "work",
-        title: "Time for the same work".to_owned(),
+        id,
+        title: title.to_owned(),
         caption: format!(
             "Relative to process = 1; further right is slower. Whiskers are 95 % intervals, the grey band is the noise \
              floor: what process differs by from itself.{}",
             if high / low > 2.5 { " The axis is logarithmic." } else { "" }
         ),
         svg,
-        tables: vec![tables::work(summary), tables::crossings(summary)],
+        tables,
     }))
 }
 

@@ -1,12 +1,13 @@
-//! The container's first process: it builds the container around itself, starts the workload as its
-//! child, reaps every orphan, reports the workload's end and leaves. Its end, as the first process
-//! of a pid namespace, is the end of all others there.
+//! The container's first process: it builds the container around itself and starts the workload as
+//! its child. Then it becomes a tiny program (`guest/init`) that reaps every orphan and tells when the
+//! workload has ended. Its end, as the first process of a pid namespace, is the end of all others.
 //!
-//! It is a copy of the launcher's memory, which a workload must not read: hence not dumpable, which
-//! closes `/proc/1/mem`, `ptrace` and their like to it. No set-up step allocates memory.
+//! Until then it shares the launcher's memory, so that nothing is copied; the launcher waits. A
+//! workload must not look into that memory: hence it is not dumpable, which closes `/proc/1/mem`,
+//! `ptrace` and their like. No set-up step allocates memory.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::mem::MaybeUninit;
+use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -31,9 +32,19 @@ pub(super) struct Setup<'a> {
     /// Become standard input, output and error; none of them is below 3.
     pub stdio: [RawFd; 3],
     pub workload: &'a Workload,
-    /// Other processes of this user may read our memory, as accounting asks for.
-    pub dumpable: bool,
-    pub count_syscalls: bool,
+    /// The top of a stack for the workload's process until it executes its program.
+    pub workload_stack: *mut c_void,
+    pub afterwards: Afterwards,
+}
+
+/// What the first process does once the workload runs.
+#[derive(Clone, Copy)]
+pub(super) enum Afterwards {
+    /// Executes this init, which writes how the workload ended to a pipe.
+    BecomeInit { program: RawFd, ending: RawFd },
+    /// Stays, counts the workload's system calls, and reports on the board. It must then have a
+    /// memory of its own.
+    CountSyscalls,
 }
 
 /// What to execute, with arrays as `execve` wants them.
@@ -63,33 +74,86 @@ impl Pointers {
 
 const FAILED: c_int = 125;
 
+/// [`run`], as the entry of a process that shares memory.
+///
+/// # Safety
+/// `setup` must point to a [`Setup`] that nobody changes until this process executes a program or ends.
+pub(super) unsafe extern "C" fn enter(setup: *const c_void) -> ! {
+    // SAFETY: the caller's promise.
+    run(unsafe { &*setup.cast::<Setup<'_>>() })
+}
+
 /// Runs in the freshly cloned child and ends it.
 pub(super) fn run(setup: &Setup<'_>) -> ! {
     setup.board.spawned();
+    setup.board.phase("clone");
     tie_to_launcher(setup);
     build(setup);
-    if !setup.dumpable {
-        // SAFETY: plain numbers.
-        unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-    }
+    // SAFETY: plain numbers.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
     let workload = match start_workload(setup) {
         Ok(pid) => pid,
         Err((step, errno)) => fail(setup.board, step, errno),
     };
     setup.board.entered();
     setup.board.phase("exec");
-    // The workload alone holds its standard streams from here on, and we hold nothing.
+    match setup.afterwards {
+        Afterwards::BecomeInit { program, ending } => become_init(setup.board, workload, program, ending),
+        Afterwards::CountSyscalls => count_syscalls(setup.board, workload),
+    }
+}
+
+/// Keeps nothing but the pipe, so that the workload alone holds its standard streams.
+fn become_init(board: &Board, workload: libc::pid_t, program: RawFd, ending: RawFd) -> ! {
+    // Longer than any process id, and zero-terminated.
+    let mut number = [0u8; 16];
+    let mut rest = &mut number[..15];
+    // Formats into the array; it is long enough, so that this cannot fail.
+    let _ = write!(rest, "{workload}");
+    let argv = [c"isobench-init".as_ptr(), number.as_ptr().cast(), ptr::null()];
+    let env: [*const c_char; 1] = [ptr::null()];
+    // SAFETY: descriptors and plain numbers, then an execveat with null-terminated arrays of this frame.
+    unsafe {
+        libc::dup2(ending, 0);
+        libc::syscall(libc::SYS_close_range, 1, c_int::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        let (argv, env) = (argv.as_ptr().cast(), env.as_ptr().cast());
+        libc::execveat(program, c"".as_ptr(), argv, env, libc::AT_EMPTY_PATH);
+    }
+    fail(board, "executing the container's init", Errno::last_raw())
+}
+
+fn count_syscalls(board: &Board, workload: libc::pid_t) -> ! {
     // SAFETY: nothing below uses a descriptor.
     unsafe { libc::syscall(libc::SYS_close_range, 0, c_int::MAX, 0) };
-    let status =
-        if setup.count_syscalls { count(workload, setup.board) } else { reap_until_end_of(workload) };
-    setup.board.exited();
-    match status {
-        Some(status) if libc::WIFSIGNALED(status) => setup.board.end_with_signal(libc::WTERMSIG(status)),
-        Some(status) => setup.board.end_with_code(libc::WEXITSTATUS(status)),
-        None => setup.board.launch_failed("waiting for the workload", Errno::last_raw()),
+    match syscall_count::follow(workload) {
+        Ok(traced) => {
+            board.exited();
+            board.count_host_syscalls(traced.calls);
+            note_end(board, traced.status);
+        }
+        Err(error) => fail(board, "waiting for the traced workload", error.raw_os_error().unwrap_or(0)),
     }
     exit(0)
+}
+
+fn note_end(board: &Board, status: c_int) {
+    if libc::WIFSIGNALED(status) {
+        board.end_with_signal(libc::WTERMSIG(status));
+    } else {
+        board.end_with_code(libc::WEXITSTATUS(status));
+    }
+}
+
+/// In the launcher, once all is over: copies what `guest/init` wrote to the pipe onto the board.
+pub(super) fn read_ending(pipe: &OwnedFd, board: &Board) {
+    let mut ending = [0u64; 2];
+    // SAFETY: reads at most the size of the array into it.
+    let got = unsafe { libc::read(pipe.as_raw_fd(), ending.as_mut_ptr().cast(), size_of_val(&ending)) };
+    if got == size_of_val(&ending) as isize {
+        let [status, exited_ns] = ending;
+        board.exited_at(exited_ns);
+        note_end(board, status as c_int);
+    }
 }
 
 /// Builds the container as far as it can be without a workload, and ends the process with 0: a
@@ -152,23 +216,15 @@ struct Child<'a> {
     errno: AtomicI32,
 }
 
-/// Room for the few calls between clone and exec.
-const STACK: usize = 32 << 10;
-
-#[repr(align(16))]
-struct Stack(MaybeUninit<[u8; STACK]>);
-
 /// Starts the workload in a process that shares our memory until it executes its program
-/// (`CLONE_VFORK` makes us wait for that), so that no page table is copied a second time.
+/// (`CLONE_VFORK` makes us wait for that), so that no page table is copied.
 fn start_workload(setup: &Setup<'_>) -> Result<libc::pid_t, (&'static str, c_int)> {
-    let mut stack = Stack(MaybeUninit::uninit());
     let child = Child { setup, errno: AtomicI32::new(0) };
-    // SAFETY: the child runs on `stack`, which, like `child`, outlives it: we wait until it has
-    // executed its program or ended. The stack grows down from its 16-byte aligned end.
+    // SAFETY: the child runs on a stack of its own, which, like `child`, outlives it: we wait until
+    // it has executed its program or ended.
     let pid = unsafe {
-        let top = stack.0.as_mut_ptr().cast::<u8>().add(STACK);
         let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-        libc::clone(become_workload, top.cast(), flags, (&raw const child).cast_mut().cast())
+        libc::clone(become_workload, setup.workload_stack, flags, (&raw const child).cast_mut().cast())
     };
     if pid < 0 {
         return Err(("starting the workload's process", Errno::last_raw()));
@@ -194,7 +250,7 @@ extern "C" fn become_workload(child: *mut c_void) -> c_int {
             libc::dup2(fd, number);
         }
         libc::syscall(libc::SYS_close_range, 3, c_int::MAX, libc::CLOSE_RANGE_CLOEXEC);
-        if setup.count_syscalls {
+        if matches!(setup.afterwards, Afterwards::CountSyscalls) {
             syscall_count::trace_me();
         }
         let Workload { opened, argv, env } = setup.workload;
@@ -211,28 +267,6 @@ extern "C" fn become_workload(child: *mut c_void) -> c_int {
     }
     child.errno.store(Errno::last_raw(), Ordering::Release);
     exit(FAILED)
-}
-
-/// Waits for children until it is the workload that ended; the others are orphans, which the kernel
-/// gave to us.
-fn reap_until_end_of(workload: libc::pid_t) -> Option<c_int> {
-    loop {
-        let mut status = 0;
-        // SAFETY: writes one integer of this frame.
-        let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL) };
-        if pid == workload {
-            return Some(status);
-        }
-        if pid < 0 && Errno::last() != Errno::EINTR {
-            return None;
-        }
-    }
-}
-
-fn count(workload: libc::pid_t, board: &Board) -> Option<c_int> {
-    let traced = syscall_count::follow(workload).ok()?;
-    board.count_host_syscalls(traced.calls);
-    Some(traced.status)
 }
 
 fn fail(board: &Board, step: &str, errno: i32) -> ! {

@@ -3,9 +3,13 @@
 //! [`plan`] says what is to be done as a list of [`operation`]s; [`init`] does it in a cloned child.
 //! `docs/container.md` tells what each step isolates, and what it costs.
 
+use std::ffi::c_void;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
 
 mod host;
 mod init;
@@ -14,16 +18,16 @@ mod plan;
 mod seccomp;
 
 use super::cgroup::{Cgroup, Place};
-use super::clone::{Cloned, clone3};
-use super::launcher::recipe::{Launch, Recipe, Started};
+use super::clone::{Cloned, Stack, clone3, clone3_sharing_memory};
+use super::launcher::recipe::{Ending, Launch, Recipe, Started};
 use super::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, Stdio};
 use super::{RuntimeError, Unavailable};
 use crate::runtime::board::Board;
 use crate::runtime::trial::Exit;
-use crate::workload::program::open_program;
+use crate::workload::program::{memory_file, open_program, require_static};
 use host::Host;
-use init::{Pointers, Setup, Workload};
-use plan::{Plan, Shown};
+use init::{Afterwards, Pointers, Setup, Workload};
+use plan::{Command, Plan, Shown};
 use seccomp::Filter;
 
 /// Whether containers work here, by building one and throwing it away. The notes tell what they
@@ -101,8 +105,8 @@ fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
         join: &[],
         stdio: [-1; 3],
         workload: &workload,
-        dumpable: false,
-        count_syscalls: false,
+        workload_stack: std::ptr::null_mut(),
+        afterwards: Afterwards::CountSyscalls,
     };
     // SAFETY: the child does system calls and plain stores, and leaves by `_exit`.
     match unsafe { clone3(plan.namespaces, None) } {
@@ -136,6 +140,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let plan = Plan::new(spec, &host, program.as_deref(), root.as_deref(), &shown)?;
     // Opening it also says, before anything runs, what is wrong with it.
     let opened = open_program(&spec.program, spec.root.as_deref())?;
+    if matches!(plan.command, Command::Path(_)) && root.is_none() && plan.has_own_root {
+        require_static(&opened)?;
+    }
     let mut notes = plan.notes.clone();
     let place = if spec.without.contains(&Isolation::Limits) {
         None
@@ -146,7 +153,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         notes.extend(place.as_ref().and_then(missing_limits));
         place
     };
-    Ok(Box::new(ContainerRecipe {
+    let mut recipe = ContainerRecipe {
         workload: Workload {
             opened: Some(opened.file.into()),
             argv: Pointers::new(spec.argv.clone()),
@@ -157,10 +164,23 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         launcher: own_pidfd().map_err(RuntimeError::step("opening a pidfd of the launcher"))?,
         place,
         limits: spec.limits,
+        spare: None,
         notes,
         privileged: host.privileged,
-    }))
+        init: memory_file("isobench-init", INIT)
+            .map_err(RuntimeError::step("loading the container's init"))?
+            .into(),
+        stacks: [Stack::new(STACK), Stack::new(STACK)],
+    };
+    recipe.restock();
+    Ok(Box::new(recipe))
 }
+
+/// Room for the calls, and an error message, between a clone and an exec.
+const STACK: usize = 64 << 10;
+
+/// What the first process becomes: `guest/init`.
+static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-init.elf"));
 
 struct ContainerRecipe {
     plan: Plan,
@@ -170,21 +190,38 @@ struct ContainerRecipe {
     /// Where groups are made; none: without limits.
     place: Option<Place>,
     limits: Limits,
+    /// A group for the next launch, made while nothing was being timed.
+    spare: Option<Cgroup>,
     notes: Vec<String>,
     privileged: bool,
+    init: OwnedFd,
+    /// For the first process and for the workload's, until they execute their programs.
+    stacks: [Stack; 2],
+}
+
+impl ContainerRecipe {
+    /// The group made beforehand, or else, on the clock, a new one.
+    fn cgroup(&mut self, board: &Board) -> Result<Option<Cgroup>, RuntimeError> {
+        let Some(place) = &self.place else { return Ok(None) };
+        if let Some(spare) = self.spare.take() {
+            return Ok(Some(spare));
+        }
+        let cgroup = place.create_next(&self.limits).map_err(RuntimeError::step("making the cgroup"))?;
+        board.phase("make cgroup");
+        Ok(Some(cgroup))
+    }
 }
 
 impl Recipe for ContainerRecipe {
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
         let stdio = above_standard(launch.stdio)?;
-        let cgroup = self
-            .place
-            .as_ref()
-            .map(|place| place.create_next(&self.limits))
-            .transpose()
-            .map_err(RuntimeError::step("making the cgroup"))?;
+        let cgroup = self.cgroup(launch.board)?;
         let join: Vec<RawFd> =
             cgroup.iter().flat_map(Cgroup::join_files).map(|file| file.as_raw_fd()).collect();
+        let (pipe, ending) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .map_err(RuntimeError::step("making a pipe for the container's end"))?;
+        let [stack, workload_stack] = &mut self.stacks;
+        let (lowest, size) = workload_stack.range();
         let setup = Setup {
             plan: &self.plan,
             filter: &self.filter,
@@ -193,18 +230,48 @@ impl Recipe for ContainerRecipe {
             join: &join,
             stdio: [&stdio.stdin, &stdio.stdout, &stdio.stderr].map(AsRawFd::as_raw_fd),
             workload: &self.workload,
-            // As root one may read any process's accounts.
-            dumpable: launch.measure.footprint && !self.privileged,
-            count_syscalls: launch.measure.syscalls,
+            workload_stack: lowest.wrapping_byte_add(size),
+            afterwards: match launch.measure.syscalls {
+                true => Afterwards::CountSyscalls,
+                false => {
+                    Afterwards::BecomeInit { program: self.init.as_raw_fd(), ending: ending.as_raw_fd() }
+                }
+            },
         };
         let clone_into = cgroup.as_ref().and_then(Cgroup::clone_into);
-        // SAFETY: this process has one thread; the child does system calls and plain stores, and
-        // leaves by `_exit`.
-        match unsafe { clone3(self.plan.namespaces, clone_into) } {
-            Ok(Cloned::Child) => init::run(&setup),
-            Ok(Cloned::Parent { pid, pidfd }) => Ok(Started { pid, pidfd, cgroup }),
+        let flags = self.plan.namespaces;
+        let cloned = match setup.afterwards {
+            // SAFETY: this process has one thread; the child does system calls and plain stores, and
+            // leaves by `_exit`.
+            Afterwards::CountSyscalls => match unsafe { clone3(flags, clone_into) } {
+                Ok(Cloned::Child) => init::run(&setup),
+                Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd)),
+                Err(errno) => Err(errno),
+            },
+            // SAFETY: this process has one thread and waits, so that nobody changes `setup`; the new
+            // one writes to nothing of ours but the board and its stacks.
+            Afterwards::BecomeInit { .. } => unsafe {
+                let setup = (&raw const setup).cast::<c_void>();
+                let cloned = clone3_sharing_memory(flags, clone_into, stack, init::enter, setup);
+                // It switched this off for the memory that we shared.
+                libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0);
+                cloned
+            },
+        };
+        match cloned {
+            Ok((pid, pidfd)) => {
+                let ending = Ending(Box::new(move |board| init::read_ending(&pipe, board)));
+                Ok(Started { pid, pidfd, cgroup, ending: Some(ending) })
+            }
             Err(errno) if !self.privileged => Err(host::why_no_user_namespace(errno as i32).into()),
             Err(errno) => Err(RuntimeError::step("making the container's first process")(errno)),
+        }
+    }
+
+    fn restock(&mut self) {
+        if let (Some(place), None) = (&self.place, &self.spare) {
+            // If it fails now, so it will on the clock, where the error is told.
+            self.spare = place.create_next(&self.limits).ok();
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub namespaces: u64,
     /// In order.
     pub steps: Vec<Step>,
+    /// The root holds nothing of the host's that was not asked for.
+    pub has_own_root: bool,
     /// What to execute when all is done.
     pub command: Command,
     /// What was left out and why, for the user.
@@ -162,7 +164,13 @@ impl Planner<'_> {
             self.add("old root", vec![Operation::DetachOldRoot]);
         }
         self.privileges();
-        Ok(Plan { namespaces: self.namespaces(), steps: self.steps, command, notes: self.notes })
+        Ok(Plan {
+            namespaces: self.namespaces(),
+            steps: self.steps,
+            has_own_root: own_root,
+            command,
+            notes: self.notes,
+        })
     }
 
     fn with(&self, step: Isolation) -> bool {

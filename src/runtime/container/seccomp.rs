@@ -177,8 +177,11 @@ fn tree(ranges: &[(u32, Verdict)]) -> Vec<sock_filter> {
             let (below, above) = ranges.split_at(ranges.len() / 2);
             let below = tree(below);
             let first = above.first().map_or(u32::MAX, |(number, _)| *number);
-            // A conditional jump spans at most 255 instructions, so the far one is unconditional.
-            let mut code = vec![jump(libc::BPF_JGE, first, 0, 1), jump_over(below.len())];
+            // One conditional jump where it can span the lower half, else an unconditional one too.
+            let mut code = match u8::try_from(below.len()) {
+                Ok(span) => vec![jump(libc::BPF_JGE, first, span, 0)],
+                Err(_) => vec![jump(libc::BPF_JGE, first, 0, 1), jump_over(below.len())],
+            };
             code.extend(below);
             code.extend(tree(above));
             code

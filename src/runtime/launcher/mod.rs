@@ -30,6 +30,7 @@ pub use protocol::Kind;
 use protocol::{MESSAGE_MAX, Reply, Request};
 
 use super::spec::{LaunchSpec, Measure, Stdio};
+use super::trial::Phase;
 use super::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport, Unavailable};
 use crate::measure::clock::monotonic_ns;
 
@@ -261,11 +262,11 @@ impl Sandbox for OwnSandbox<'_> {
 
     fn finish(mut self: Box<Self>) -> Result<SandboxReport, RuntimeError> {
         let mut report = self.report()?;
-        let spawned_ns = report.spawned_ns.unwrap_or(self.requested_ns);
-        report.phases.insert(
-            0,
-            super::trial::Phase { name: "launch".into(), start_ns: self.requested_ns, end_ns: spawned_ns },
-        );
+        // From the harness's call to the launcher's first move.
+        if let Some(first) = report.phases.first() {
+            let (start_ns, end_ns) = (self.requested_ns, first.start_ns.max(self.requested_ns));
+            report.phases.insert(0, Phase { name: "request".into(), start_ns, end_ns });
+        }
         Ok(report)
     }
 }

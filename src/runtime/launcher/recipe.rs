@@ -17,6 +17,10 @@ pub trait Recipe {
     /// the timeout by killing [`Started::pid`] (and its process group), and reads the board.
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError>;
 
+    /// Called when a sandbox has been torn down and reported: time, outside of every clock, to make
+    /// ready what the next launch will use up.
+    fn restock(&mut self) {}
+
     /// What every sandbox of this recipe lacks, in words, for the user.
     fn notes(&self) -> Vec<String> {
         Vec::new()
@@ -43,4 +47,15 @@ pub struct Started {
     pub pidfd: OwnedFd,
     /// The cgroup made for it, if any; the launcher reads its accounts and removes it at the end.
     pub cgroup: Option<Cgroup>,
+    /// What else is to be noted on the board once [`Started::pid`] has ended.
+    pub ending: Option<Ending>,
+}
+
+/// See [`Started::ending`].
+pub struct Ending(pub Box<dyn FnOnce(&Board)>);
+
+impl std::fmt::Debug for Ending {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("Ending")
+    }
 }

@@ -52,6 +52,7 @@ struct Prepared {
 
 struct Running {
     kind: Kind,
+    recipe: u32,
     board: Board,
     started: Started,
     requested_ns: u64,
@@ -192,8 +193,10 @@ impl Server {
         let pid = started.pid;
         let deadline_ns = prepared.timeout.map(|timeout| requested_ns + timeout.as_nanos() as u64);
         let kind = prepared.kind;
-        self.sandboxes
-            .insert(number, Running { kind, board, started, requested_ns, deadline_ns, killed: None });
+        self.sandboxes.insert(
+            number,
+            Running { kind, recipe, board, started, requested_ns, deadline_ns, killed: None },
+        );
         Ok((number, pid))
     }
 
@@ -208,12 +211,19 @@ impl Server {
 
     fn end(&mut self, number: u32) -> std::io::Result<()> {
         let Some(running) = self.sandboxes.remove(&number) else { return Ok(()) };
-        let kind = running.kind;
-        let report = running.end();
-        if kind == Kind::Process {
+        let (kind, recipe) = (running.kind, running.recipe);
+        let mut report = running.end();
+        if kind != Kind::Microvm {
             self.kill_orphans();
         }
-        self.send(&Reply::Ended(number, Box::new(report)))
+        if let Some(prepared) = self.recipes.get(&recipe) {
+            report.notes.extend(prepared.recipe.notes());
+        }
+        self.send(&Reply::Ended(number, Box::new(report)))?;
+        if let Some(prepared) = self.recipes.get_mut(&recipe) {
+            prepared.recipe.restock();
+        }
+        Ok(())
     }
 
     fn kill_all(&mut self) {
@@ -224,6 +234,8 @@ impl Server {
             running.end();
         }
         self.kill_orphans();
+        // What recipes keep ready (cgroups) is theirs to remove.
+        self.recipes.clear();
     }
 
     /// Kills the children of ours that are no sandbox's first process: daemons that a workload
@@ -265,6 +277,9 @@ impl Running {
                 notes.push(format!("its cgroup could not be removed: {error}"));
             }
         }
+        if let Some(ending) = self.started.ending {
+            (ending.0)(&self.board);
+        }
         let vm = self.board.report();
         let [spawned_ns, entered_ns, exited_ns] = self.board.milestones();
         let said = self.board.exit();
@@ -274,7 +289,7 @@ impl Running {
         }
         let mut report = SandboxReport {
             exit,
-            phases: self.board.phases(spawned_ns.unwrap_or(self.requested_ns)),
+            phases: self.board.phases(self.requested_ns),
             spawned_ns,
             entered_ns,
             exited_ns: exited_ns.or(Some(ended_ns)),

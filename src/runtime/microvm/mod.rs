@@ -155,7 +155,7 @@ impl Recipe for MicrovmRecipe {
         let parent = std::process::id() as libc::pid_t;
         // SAFETY: the launcher has one thread, and the child leaves by _exit.
         match unsafe { clone3(0, None) }.map_err(RuntimeError::step("clone3 of the VMM"))? {
-            Cloned::Parent { pid, pidfd } => Ok(Started { pid, pidfd, cgroup: None }),
+            Cloned::Parent { pid, pidfd } => Ok(Started { pid, pidfd, cgroup: None, ending: None }),
             Cloned::Child => {
                 let status = vmm::main(&self.plan, &launch, parent);
                 // SAFETY: ends this process without running anything of the launcher's.

@@ -1,8 +1,9 @@
 //! What is known of a file besides its contents.
 
 use super::Answer;
+use crate::kind::Kind;
 use crate::linux::*;
-use crate::store::{Kind, NodeId};
+use crate::store::NodeId;
 use crate::{Errno, Files, Host, UserMemory};
 
 const X_OK: u64 = 1;
@@ -23,13 +24,13 @@ impl Files {
         }
         let (follow, empty) = (flags & AT_SYMLINK_NOFOLLOW == 0, flags & AT_EMPTY_PATH != 0);
         let node = self.find_at_or_open(dirfd, path, follow, empty, user)?;
-        user.put(address, &stat(&self.store.attributes(node)?))?;
+        user.put_words(address, &stat(&self.store.attributes(node)?))?;
         Ok(0)
     }
 
     pub(super) fn stat_open(&mut self, fd: u64, address: u64, user: &mut dyn UserMemory) -> Answer {
         let attributes = self.store.attributes(self.descriptors.get(fd)?.node)?;
-        user.put(address, &stat(&attributes))?;
+        user.put_words(address, &stat(&attributes))?;
         Ok(0)
     }
 
@@ -55,7 +56,7 @@ impl Files {
         } else {
             self.find_at_or_open(dirfd, path, follow, empty, user)?
         };
-        user.put(address, &statx(&self.store.attributes(node)?))?;
+        user.put_words(address, &statx(&self.store.attributes(node)?))?;
         Ok(0)
     }
 
@@ -169,7 +170,7 @@ impl Files {
         let mut both = [Some(host.time()); 2];
         if times != 0 {
             for (index, time) in both.iter_mut().enumerate() {
-                match user.two_words(times + 16 * index as u64)? {
+                match user.two_words(times.wrapping_add(16 * index as u64))? {
                     (_, UTIME_NOW) => {}
                     (_, UTIME_OMIT) => *time = None,
                     (seconds, nanos @ 0..1_000_000_000) => {
@@ -210,7 +211,7 @@ impl Files {
         let mut both = [Some(host.time()); 2];
         if times != 0 {
             for (index, time) in both.iter_mut().enumerate() {
-                match user.two_words(times + 16 * index as u64)? {
+                match user.two_words(times.wrapping_add(16 * index as u64))? {
                     (seconds, micros @ 0..1_000_000) => {
                         *time = Some(Time { seconds, nanos: micros as u32 * 1000 });
                     }
@@ -262,7 +263,7 @@ impl Files {
     ) -> Answer {
         self.find_at(super::CWD, path, true, user)?;
         let machine = host.machine();
-        user.put(address, &statfs(machine.memory_total, machine.memory_free))?;
+        user.put_words(address, &statfs(machine.memory_total, machine.memory_free))?;
         Ok(0)
     }
 
@@ -275,7 +276,7 @@ impl Files {
     ) -> Answer {
         self.descriptors.get(fd)?;
         let machine = host.machine();
-        user.put(address, &statfs(machine.memory_total, machine.memory_free))?;
+        user.put_words(address, &statfs(machine.memory_total, machine.memory_free))?;
         Ok(0)
     }
 

@@ -4,9 +4,9 @@ use alloc::collections::VecDeque;
 
 use super::Answer;
 use crate::descriptor::Open;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::Content;
-use crate::store::Kind;
 use crate::{Errno, Files, Host, UserMemory};
 
 /// `EFD_SEMAPHORE`: a read takes one.
@@ -199,7 +199,7 @@ impl Files {
         let reader = self.descriptors.install(Open::new(node, Kind::Pipe, kept | O_RDONLY), close_on_exec)?;
         let writer = self.descriptors.install(Open::new(node, Kind::Pipe, kept | O_WRONLY), close_on_exec)?;
         user.put(address, &(reader as u32).to_ne_bytes())?;
-        user.put(address + 4, &(writer as u32).to_ne_bytes())?;
+        user.put(address.wrapping_add(4), &(writer as u32).to_ne_bytes())?;
         Ok(0)
     }
 

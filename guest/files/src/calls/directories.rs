@@ -1,9 +1,10 @@
 //! Listing directories, and the working directory.
 
 use super::Answer;
+use crate::kind::{Kind, entry_type};
 use crate::linux::*;
 use crate::node::{FIRST_ENTRY, Listed};
-use crate::store::{Kind, NodeId, Store, entry_type};
+use crate::store::{NodeId, Store};
 use crate::{Errno, Files, UserMemory};
 
 /// How a listing is laid out.
@@ -61,7 +62,7 @@ impl Files {
                 }
                 break;
             }
-            let into = user.bytes_mut(address + done as u64, record)?;
+            let into = user.bytes_mut(address.wrapping_add(done as u64), record)?;
             let kind = entry_type(self.store.kind(node)?);
             into.fill(0);
             into[..8].copy_from_slice(&inode_number(node).to_ne_bytes());

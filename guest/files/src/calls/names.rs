@@ -4,10 +4,11 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 
 use super::Answer;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::{Content, Directory};
 use crate::path::{Last, Place};
-use crate::store::{Kind, NodeId, ROOT};
+use crate::store::{NodeId, ROOT};
 use crate::{Errno, Files, Host, UserMemory};
 
 const RENAME_NOREPLACE: u64 = 1;
@@ -152,6 +153,7 @@ impl Files {
             Kind::Directory | Kind::DescriptorDirectory => return Err(Errno::EISDIR),
             Kind::DescriptorLink(_) => return Err(Errno::EPERM),
             _ if place.slash => return Err(Errno::ENOTDIR),
+            _ if self.store.is_sealed(place.directory) => return Err(Errno::EPERM),
             _ => {}
         }
         let now = host.time();
@@ -178,6 +180,9 @@ impl Files {
             Kind::Directory => {}
             Kind::DescriptorDirectory => return Err(Errno::EPERM),
             _ => return Err(Errno::ENOTDIR),
+        }
+        if self.store.is_sealed(place.directory) {
+            return Err(Errno::EPERM);
         }
         if !self.store.is_empty_directory(node)? {
             return Err(Errno::ENOTEMPTY);
@@ -253,7 +258,9 @@ impl Files {
         if target == Some(node) {
             return Ok(0);
         }
-        if matches!(self.store.kind(node)?, Kind::DescriptorLink(_) | Kind::DescriptorDirectory) {
+        let moves_link =
+            matches!(self.store.kind(node)?, Kind::DescriptorLink(_) | Kind::DescriptorDirectory);
+        if moves_link || self.store.is_sealed(from.directory) {
             return Err(Errno::EPERM);
         }
         self.check_can_enter(to.directory)?;

@@ -4,10 +4,11 @@ use alloc::borrow::Cow;
 
 use super::Answer;
 use crate::descriptor::Open;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::Content;
 use crate::path::{Followed, Last, Place};
-use crate::store::{Kind, NodeId};
+use crate::store::NodeId;
 use crate::{Errno, Files, Host, UserMemory};
 
 /// What `creat` opens with.
@@ -45,7 +46,7 @@ impl Files {
         self.descriptors.free_slot(0)?;
         let start = self.start(dirfd, path)?;
         if temporary {
-            let directory = self.find(start, path, true)?;
+            let directory = self.find(start, path, flags & O_NOFOLLOW == 0)?;
             return self.open_temporary(directory, flags, mode, host);
         }
         let (node, parent, created) = if flags & O_CREAT != 0 {
@@ -175,9 +176,12 @@ impl Files {
         Ok(node)
     }
 
-    /// Whether names may be added to a directory: not once it is removed, nor in `/proc/self/fd`.
+    /// Whether names may be added to a directory: not once it is removed, nor in `/proc`.
     pub(super) fn check_can_enter(&self, directory: NodeId) -> Result<(), Errno> {
-        if self.store.kind(directory)? != Kind::Directory || self.store.is_nameless(directory) {
+        if self.store.kind(directory)? != Kind::Directory
+            || self.store.is_nameless(directory)
+            || self.store.is_sealed(directory)
+        {
             return Err(Errno::ENOENT);
         }
         Ok(())

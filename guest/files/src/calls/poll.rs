@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 
 use super::Answer;
 use crate::descriptor::Open;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::{Content, Watched};
-use crate::store::Kind;
 use crate::{Errno, Files, Host, UserMemory};
 
 // include/uapi/asm-generic/poll.h; EPOLL* are the same.
@@ -129,7 +129,7 @@ impl Files {
                 };
                 watches_input |= fd >= 0 && wanted & READABLE != 0 && self.is_input(fd as u64);
                 ready += u64::from(told != 0);
-                user.put(at + 6, &(told as u16).to_ne_bytes())?;
+                user.put(at.wrapping_add(6), &(told as u16).to_ne_bytes())?;
             }
             if ready > 0 || !self.wait(watches_input, timeout, host)? {
                 return Ok(ready);
@@ -230,7 +230,7 @@ impl Files {
         } else {
             let bytes: [u8; 12] = user.array(event)?;
             let events = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            Watched { events, data: user.u64(event + 4)? }
+            Watched { events, data: user.u64(event.wrapping_add(4))? }
         };
         let node = self.descriptors.file(watch)?.node;
         let kind = self.descriptors.file(fd)?.kind;
@@ -313,9 +313,9 @@ impl Files {
             }
             ready.truncate(most);
             for (index, (fd, watched)) in ready.iter().enumerate() {
-                let at = address + 12 * index as u64;
+                let at = address.wrapping_add(12 * index as u64);
                 user.put(at, &watched.events.to_ne_bytes())?;
-                user.put(at + 4, &watched.data.to_ne_bytes())?;
+                user.put(at.wrapping_add(4), &watched.data.to_ne_bytes())?;
                 if let Content::Watch(set) = &mut self.store.change(node)?.content
                     && let Some(watched) = set.get_mut(fd)
                     && watched.events & EPOLLONESHOT != 0

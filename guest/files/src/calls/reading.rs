@@ -1,9 +1,9 @@
 //! Reading, seeking, and what moves bytes between two descriptors.
 
 use super::Answer;
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::Content;
-use crate::store::Kind;
 use crate::{Errno, Files, Host, UserMemory};
 
 /// Longest read from the console at once, so that the buffer's untouched pages stay so.
@@ -246,8 +246,8 @@ impl Files {
         host: &mut dyn Host,
     ) -> Answer {
         let source = self.descriptors.readable(from)?;
-        self.descriptors.writable(to)?;
-        if source.kind != Kind::Regular {
+        let target = self.descriptors.writable(to)?;
+        if source.kind != Kind::Regular || target.flags & O_APPEND != 0 {
             return Err(Errno::EINVAL);
         }
         let (node, position) = (source.node, source.position);

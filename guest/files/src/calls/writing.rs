@@ -4,9 +4,10 @@ use alloc::vec::Vec;
 
 use super::Answer;
 use super::reading::{FULL, NULL, RANDOM, URANDOM, ZERO, check_vector, vector_piece};
+use crate::kind::Kind;
 use crate::linux::*;
 use crate::node::Content;
-use crate::store::{Kind, NodeId};
+use crate::store::NodeId;
 use crate::{Errno, Files, Host, UserMemory};
 
 /// Bytes that a pipe holds (PIPE_DEF_BUFFERS pages).

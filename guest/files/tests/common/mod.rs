@@ -246,7 +246,7 @@ impl Host for Console {
             return Ok(true);
         }
         if self.input.is_empty() || self.input_comes_late {
-            self.slept += timeout_ns.unwrap_or(0);
+            self.slept = self.slept.saturating_add(timeout_ns.unwrap_or(0));
             return Ok(false);
         }
         Ok(true)
@@ -263,7 +263,7 @@ impl Host for Console {
     }
 
     fn sleep(&mut self, nanoseconds: u64) {
-        self.slept += nanoseconds;
+        self.slept = self.slept.saturating_add(nanoseconds);
     }
 
     fn machine(&self) -> Machine {
