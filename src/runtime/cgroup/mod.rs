@@ -267,9 +267,15 @@ fn owner_of(name: &str) -> Option<libc::pid_t> {
     pid.parse().ok().filter(|pid| *pid > 0)
 }
 
+/// A zombie runs no more, even if nobody has asked for its status yet.
 fn is_gone(pid: libc::pid_t) -> bool {
     // SAFETY: signal 0 is only a question.
-    unsafe { libc::kill(pid, 0) == -1 && Errno::last() == Errno::ESRCH }
+    if unsafe { libc::kill(pid, 0) == -1 && Errno::last() == Errno::ESRCH } {
+        return true;
+    }
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which may hold spaces and parentheses itself.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 fn open_for_writing(path: &Path) -> io::Result<OwnedFd> {
@@ -299,6 +305,18 @@ mod tests {
         assert_eq!(owner_of("isobench-12-x"), None);
         assert_eq!(owner_of("isobench--1-3"), None);
         assert_eq!(owner_of("user.slice"), None);
+    }
+
+    #[test]
+    fn a_process_is_gone_once_it_has_ended_even_if_nobody_waited() {
+        assert!(!is_gone(std::process::id() as i32));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(!is_gone(child.id() as i32));
+        child.kill().unwrap();
+        while !is_gone(child.id() as i32) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.wait().unwrap();
     }
 
     #[test]
