@@ -42,13 +42,16 @@ pub enum Hypercall {
     Random = 12,
     /// The guest memory in the segments is free: its content may go, and it reads as zero again.
     Release = 13,
-    /// Copy `args[2]` bytes of guest memory from physical address `args[1]` to `args[0]`.
+    /// Copy `args[2]` bytes of guest memory from virtual address `args[1]` to `args[0]`, which do not
+    /// overlap. For a ring 0 that is interpreted: the VMM copies a page in the time of a few instructions.
     Copy = 14,
+    /// Fill `args[2]` bytes of guest memory from virtual address `args[0]` on with the byte `args[1]`.
+    Fill = 15,
 }
 
 impl Hypercall {
     /// Every hypercall.
-    pub const ALL: [Hypercall; 14] = [
+    pub const ALL: [Hypercall; 15] = [
         Hypercall::Enter,
         Hypercall::ConsoleWrite,
         Hypercall::ConsoleRead,
@@ -63,6 +66,7 @@ impl Hypercall {
         Hypercall::Random,
         Hypercall::Release,
         Hypercall::Copy,
+        Hypercall::Fill,
     ];
 
     /// The hypercall with this number.
@@ -87,6 +91,7 @@ impl Hypercall {
             Hypercall::Random => "random",
             Hypercall::Release => "release memory",
             Hypercall::Copy => "copy",
+            Hypercall::Fill => "fill",
         }
     }
 }

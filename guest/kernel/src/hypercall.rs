@@ -109,6 +109,29 @@ pub fn missing_call(number: u64) {
     let _ = call(Hypercall::MissingCall, [number, 0, 0, 0]);
 }
 
+/// Copies between mapped addresses that do not overlap. False: it did not work.
+pub fn copy(to: u64, from: u64, bytes: u64) -> bool {
+    call(Hypercall::Copy, [to, from, bytes, 0]).is_ok()
+}
+
+/// Fills mapped addresses. False: it did not work.
+pub fn fill(to: u64, byte: u8, bytes: u64) -> bool {
+    call(Hypercall::Fill, [to, byte.into(), bytes, 0]).is_ok()
+}
+
+/// Writes one stretch of memory to stream 1 or 2, and returns what a system call does.
+pub fn write_one(stream: u64, physical: u64, bytes: u64) -> i64 {
+    // SAFETY: as in `call`.
+    unsafe {
+        (*page()).segments[0] = Segment { physical, bytes };
+        (*page()).segment_count = 1;
+        (*page()).args[0] = stream;
+    }
+    ring(Hypercall::ConsoleWrite);
+    // SAFETY: as in `call`.
+    unsafe { (&raw const (*page()).result).read_volatile() }
+}
+
 /// The program has ended.
 pub fn exit(status: u64) -> ! {
     never_returns(Hypercall::Exit, [status, 0, 0, 0])

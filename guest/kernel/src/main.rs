@@ -13,6 +13,7 @@
 
 extern crate alloc;
 
+mod bulk;
 mod console;
 mod entry;
 mod exception;

@@ -52,7 +52,6 @@ mod nr {
     pub const GETEUID: u64 = 107;
     pub const GETEGID: u64 = 108;
     pub const SETPGID: u64 = 109;
-    pub const GETPPID: u64 = 110;
     pub const GETPGRP: u64 = 111;
     pub const SETSID: u64 = 112;
     pub const SETREUID: u64 = 113;
@@ -93,7 +92,7 @@ impl Kernel {
         let memory = &mut self.memory;
         Some(match number {
             nr::GETTID | nr::GETPGRP | nr::GETPGID | nr::GETSID | nr::SETSID | nr::SET_TID_ADDRESS => Ok(PROCESS),
-            nr::GETPPID | nr::GETUID | nr::GETGID | nr::GETEUID | nr::GETEGID | nr::SCHED_YIELD => Ok(0),
+            nr::GETUID | nr::GETGID | nr::GETEUID | nr::GETEGID | nr::SCHED_YIELD => Ok(0),
             // Root may become anyone, and nothing here looks at who anyone is.
             nr::SETUID | nr::SETGID | nr::SETREUID | nr::SETREGID | nr::SETRESUID | nr::SETRESGID
             | nr::SETGROUPS | nr::SETPGID | nr::GETGROUPS | nr::SET_ROBUST_LIST | nr::PERSONALITY => Ok(0),

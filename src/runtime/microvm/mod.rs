@@ -17,6 +17,7 @@ use super::spec::LaunchSpec;
 use super::{RuntimeError, Unavailable};
 use crate::workload::program::{open_program, require_static};
 use boot::BootImage;
+pub use boot::KERNEL as GUEST_KERNEL;
 use file_tree::FileTree;
 use initial_stack::Hardware;
 use loader::Program;
@@ -24,6 +25,7 @@ use memory_layout::{LEAST_MEMORY, Layout};
 use vm::Processor;
 use vmm::Plan;
 
+mod address_space;
 mod boot;
 mod death;
 mod descriptors;

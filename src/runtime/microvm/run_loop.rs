@@ -9,6 +9,7 @@ use guest_abi::hypercall::MAX_SEGMENTS;
 use guest_abi::{DOORBELL, Hypercall, HypercallPage, Segment};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
+use super::address_space::AddressSpace;
 use super::death;
 use super::exits::Exits;
 use super::guest_memory::{GuestMemory, OutOfBounds};
@@ -41,6 +42,8 @@ pub struct Guest<'a> {
     pub vcpu: VcpuFd,
     /// Its memory.
     pub memory: GuestMemory,
+    /// Its virtual addresses.
+    pub space: AddressSpace,
     /// Configured memory, for messages.
     pub configured_bytes: u64,
     /// Where its progress is written.
@@ -61,10 +64,17 @@ enum Exit {
 
 impl<'a> Guest<'a> {
     /// A guest that has not run yet.
-    pub fn new(vcpu: VcpuFd, memory: GuestMemory, configured_bytes: u64, board: &'a Board) -> Guest<'a> {
+    pub fn new(
+        vcpu: VcpuFd,
+        memory: GuestMemory,
+        space: AddressSpace,
+        configured_bytes: u64,
+        board: &'a Board,
+    ) -> Guest<'a> {
         Guest {
             vcpu,
             memory,
+            space,
             configured_bytes,
             board,
             exits: Exits::default(),
@@ -164,7 +174,8 @@ impl<'a> Guest<'a> {
             Hypercall::ConsolePoll => streams::poll_stdin(args[0]),
             Hypercall::Random => self.over_segments(streams::random),
             Hypercall::Release => self.release(),
-            Hypercall::Copy => self.copy(args[0], args[1], args[2]),
+            Hypercall::Copy => self.space.copy(&self.memory, args[0], args[1], args[2]),
+            Hypercall::Fill => self.space.fill(&self.memory, args[0], args[1] as u8, args[2]),
             Hypercall::Sleep => {
                 streams::sleep(args[0]);
                 Ok(0)
@@ -219,13 +230,6 @@ impl<'a> Guest<'a> {
             self.memory.release(segment)?;
         }
         Ok(0)
-    }
-
-    fn copy(&self, to: u64, from: u64, bytes: u64) -> std::io::Result<u64> {
-        let from = self.memory.slice(Segment { physical: from, bytes })?;
-        let to = self.memory.slice(Segment { physical: to, bytes })?;
-        from.copy_to_volatile_slice(to);
-        Ok(bytes)
     }
 
     fn panic_text(&self) -> String {

@@ -9,6 +9,7 @@ use std::os::fd::AsRawFd;
 use guest_abi::ClockPage;
 use kvm_ioctls::Kvm;
 
+use super::address_space::AddressSpace;
 use super::boot::BootImage;
 use super::file_tree::FileTree;
 use super::guest_memory::GuestMemory;
@@ -102,7 +103,7 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     personalise(&memory, plan, base).map_err(Failed::at("setting the guest's clock"))?;
     board.phase("clock");
 
-    let mut guest = Guest::new(vcpu, memory, plan.layout.ram_bytes, board);
+    let mut guest = Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.ram_bytes, board);
     let ending = guest.run();
     board.exited();
     let status = match ending {

@@ -212,6 +212,10 @@ impl Files {
 
     pub(super) fn seek(&mut self, fd: u64, offset: i64, whence: u64, _: &mut dyn UserMemory) -> Answer {
         let open = self.descriptors.file(fd)?;
+        if whence > SEEK_HOLE {
+            // Linux looks at this before it looks at the kind of file.
+            return Err(Errno::EINVAL);
+        }
         let size = match open.kind {
             Kind::Pipe | Kind::Event | Kind::Watch | Kind::Console(_) => return Err(Errno::ESPIPE),
             Kind::Device(_) => return Ok(0),

@@ -2,8 +2,9 @@
 //!
 //! Memory that was never used is handed out in order, in chunks of a large page, and costs the host
 //! nothing until the program touches it. What comes back is released to the host, so it reads as zero
-//! again, and is marked in a bitmap at the end of memory; the bitmap is searched only once all fresh
-//! memory is used up. So a frame is zero whenever it is handed out.
+//! again: a frame is zero whenever it is handed out. Large pages that came back are kept in a list, and
+//! go out again first; single ones are marked in a bitmap at the end of memory, which is searched only
+//! once all fresh memory is used up.
 //!
 //! Everything is counted in offsets into guest memory, see `guest_abi::layout::physical`.
 
@@ -14,6 +15,8 @@ use guest_abi::BootInfo;
 use guest_abi::layout::{self, LARGE_PAGE, PAGE};
 
 const BITS: u64 = u64::BITS as u64;
+/// Large pages that can be listed; more than these go to the bitmap.
+const LISTED: usize = 1024;
 
 /// All of guest memory.
 pub struct Frames {
@@ -24,6 +27,9 @@ pub struct Frames {
     large: u64,
     /// End of the memory that can be handed out: the bitmap.
     end: u64,
+    /// Large pages that came back.
+    large_freed: [u64; LISTED],
+    large_freed_count: usize,
     /// Pages marked in the bitmap.
     freed: u64,
     /// Word of the bitmap where the next search begins.
@@ -42,6 +48,8 @@ static FRAMES: Shared = Shared(UnsafeCell::new(Frames {
     small_end: 0,
     large: 0,
     end: 0,
+    large_freed: [0; LISTED],
+    large_freed_count: 0,
     freed: 0,
     cursor: 0,
     blank: 0,
@@ -56,7 +64,7 @@ impl Pool {
     /// Fills the pool with the memory that is free at boot.
     pub fn new(boot: &BootInfo) -> Pool {
         let mut pool = Pool { _made_by_new: () };
-        *pool = Frames::new(boot);
+        pool.fill(boot);
         pool
     }
 
@@ -87,19 +95,15 @@ impl DerefMut for Pool {
 }
 
 impl Frames {
-    fn new(boot: &BootInfo) -> Frames {
+    fn fill(&mut self, boot: &BootInfo) {
         let bitmap_bytes = (boot.memory_bytes / PAGE).div_ceil(8).next_multiple_of(PAGE);
         let end = boot.memory_bytes.saturating_sub(bitmap_bytes);
         let small_end = boot.free_offset.next_multiple_of(LARGE_PAGE).min(end);
-        Frames {
-            small: boot.free_offset.min(small_end),
-            small_end,
-            large: small_end,
-            end,
-            freed: 0,
-            cursor: 0,
-            blank: boot.blank_offset,
-        }
+        self.small = boot.free_offset.min(small_end);
+        self.small_end = small_end;
+        self.large = small_end;
+        self.end = end;
+        self.blank = boot.blank_offset;
     }
 
     /// The bitmap's word for pages `index * 64 ..`.
@@ -116,18 +120,23 @@ impl Frames {
 
     /// Bytes that can still be handed out.
     pub fn free_bytes(&self) -> u64 {
-        (self.small_end - self.small) + (self.end - self.large) + self.freed * PAGE
+        let listed = self.large_freed_count as u64 * LARGE_PAGE;
+        (self.small_end - self.small) + (self.end - self.large) + listed + self.freed * PAGE
     }
 
     /// Between one and `pages` pages in a row: their offset and how many.
     pub fn run(&mut self, pages: u64) -> Option<(u64, u64)> {
         if self.small == self.small_end {
-            if self.large == self.end {
-                return self.freed_page().map(|offset| (offset, 1));
+            if self.large < self.end {
+                self.small = self.large;
+                self.large = (self.large + LARGE_PAGE).min(self.end);
+                self.small_end = self.large;
+            } else if let Some(offset) = self.listed() {
+                self.small = offset;
+                self.small_end = offset + LARGE_PAGE;
+            } else {
+                return self.freed_run(pages);
             }
-            self.small = self.large;
-            self.large = (self.large + LARGE_PAGE).min(self.end);
-            self.small_end = self.large;
         }
         let offset = self.small;
         let bytes = (pages * PAGE).min(self.small_end - offset);
@@ -143,6 +152,9 @@ impl Frames {
     /// A large page. Fresh ones only go out while they are plenty: a program that uses a little of many
     /// large pages must not run out of memory long before it has used it.
     pub fn large_page(&mut self) -> Option<u64> {
+        if let Some(offset) = self.listed() {
+            return Some(offset);
+        }
         if self.end - self.large > self.end / 4 {
             let offset = self.large;
             self.large += LARGE_PAGE;
@@ -173,6 +185,11 @@ impl Frames {
 
     /// Takes pages back that have been released to the host.
     pub fn take_back(&mut self, offset: u64, pages: u64) {
+        if pages * PAGE == LARGE_PAGE && self.large_freed_count < LISTED {
+            self.large_freed[self.large_freed_count] = offset;
+            self.large_freed_count += 1;
+            return;
+        }
         for page in offset / PAGE..offset / PAGE + pages {
             *self.word(page / BITS) |= 1 << (page % BITS);
         }
@@ -184,7 +201,13 @@ impl Frames {
         (self.blank..self.end).contains(&offset)
     }
 
-    fn freed_page(&mut self) -> Option<u64> {
+    fn listed(&mut self) -> Option<u64> {
+        let count = self.large_freed_count.checked_sub(1)?;
+        self.large_freed_count = count;
+        self.large_freed.get(count).copied()
+    }
+
+    fn freed_run(&mut self, pages: u64) -> Option<(u64, u64)> {
         if self.freed == 0 {
             return None;
         }
@@ -193,9 +216,10 @@ impl Frames {
             let word = self.word(index);
             if *word != 0 {
                 let bit = u64::from(word.trailing_zeros());
-                *word &= !(1 << bit);
-                self.freed -= 1;
-                return Some((index * BITS + bit) * PAGE);
+                let count = u64::from((*word >> bit).trailing_ones()).min(pages);
+                *word &= !((u64::MAX >> (BITS - count)) << bit);
+                self.freed -= count;
+                return Some(((index * BITS + bit) * PAGE, count));
             }
             self.cursor = if index + 1 >= self.words() { 0 } else { index + 1 };
         }

@@ -297,7 +297,8 @@ impl Memory {
     /// Makes a mapping larger or smaller, moving it if it must and `may_move`.
     pub fn remap(&mut self, address: u64, old_bytes: u64, new_bytes: u64, may_move: bool) -> Result<u64, Errno> {
         let (start, old_end) = pages(address, old_bytes).ok_or(Errno::EINVAL)?;
-        let (_, new_end) = pages(address, new_bytes).ok_or(Errno::ENOMEM)?;
+        let new_bytes = new_bytes.checked_next_multiple_of(PAGE).filter(|bytes| *bytes > 0).ok_or(Errno::EINVAL)?;
+        let new_end = start.saturating_add(new_bytes);
         let area = self.areas.find(start).filter(|area| area.end >= old_end).ok_or(Errno::EFAULT)?;
         if new_end <= old_end {
             if new_end < old_end {
@@ -305,17 +306,17 @@ impl Memory {
             }
             return Ok(start);
         }
-        if new_end - start > self.memory_bytes {
+        if new_bytes > self.memory_bytes {
             return Err(Errno::ENOMEM);
         }
-        if self.areas.is_free(old_end, new_end) {
+        if new_end <= layout::USER_END && self.areas.is_free(old_end, new_end) {
             self.areas.insert(old_end, new_end, area.rights)?;
             return Ok(start);
         }
         if !may_move {
             return Err(Errno::ENOMEM);
         }
-        let target = self.map(0, new_end - start, area.rights, false, false)?;
+        let target = self.map(0, new_bytes, area.rights, false, false)?;
         self.tables.split_at(start, &mut self.frames)?;
         self.tables.split_at(old_end, &mut self.frames)?;
         self.move_pages(start, old_end, target)?;

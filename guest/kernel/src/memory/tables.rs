@@ -193,17 +193,14 @@ impl Tables {
             let (mut entry, level) = self.deepest(address);
             let bytes = span(level);
             address &= !(bytes - 1);
-            if level > 1 {
-                if get(entry) != 0 {
-                    visit(address, Leaf { entry, bytes });
-                }
-                address += bytes;
-                continue;
-            }
-            // To the end of this table without walking again.
-            let table_end = (address | (LARGE_PAGE - 1)) + 1;
-            while address < end.min(table_end) {
-                if get(entry) != 0 {
+            // To the end of this table without walking again, unless a table below it is in the way.
+            let stop = end.min((address | (span(level + 1) - 1)) + 1);
+            while address < stop {
+                let value = get(entry);
+                if value != 0 {
+                    if level > 1 && value & (PRESENT | LARGE) == PRESENT {
+                        break;
+                    }
                     visit(address, Leaf { entry, bytes });
                 }
                 entry = entry.wrapping_add(1);
