@@ -304,6 +304,18 @@ mod tests {
     }
 
     #[test]
+    fn a_process_is_gone_once_it_has_ended_even_if_nobody_waited() {
+        assert!(!is_gone(std::process::id() as i32));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(!is_gone(child.id() as i32));
+        child.kill().unwrap();
+        while !is_gone(child.id() as i32) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn keyed_files_are_read_by_whole_keys() {
         let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
         assert_eq!(keyed(text, "oom_kill"), Some(3));
