@@ -11,7 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::CpuTime;
 
