@@ -6,7 +6,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod arguments;
 mod compare;
+mod diff;
 mod doctor;
+mod export;
 mod interrupt;
 mod report;
 mod run;
@@ -37,12 +39,14 @@ enum Command {
     Run(run::RunArguments),
     Compare(compare::CompareArguments),
     Report(report::ReportArguments),
+    Diff(diff::DiffArguments),
     Doctor(doctor::DoctorArguments),
+    Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
-/// 2 for wrong usage, 1 for a failed run; `run` passes the program's own status through.
+/// 2 for wrong usage, 1 for a failed run, 3 for a regression that `diff` found; `run` passes the program's own status through.
 pub fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(error));
     let outcome = match cli.command {
@@ -50,7 +54,9 @@ pub fn main() -> ExitCode {
         Some(Command::Compare(arguments)) => compare::run(arguments),
         Some(Command::Run(arguments)) => run::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
+        Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
+        Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };
     match outcome {

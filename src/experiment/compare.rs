@@ -98,6 +98,8 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
             warmup_rounds: 1,
             budget_ns: comparison.effort.budget().as_nanos() as u64,
             limits: comparison.workloads.first().map(|workload| workload.spec.limits).unwrap_or_default(),
+            pinned_cpu: None,
+            precision: None,
         },
         host,
         skipped,
