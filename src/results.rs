@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod journal;
+
 pub use crate::measure::host::{HostFacts, KvmFacts};
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::Trial;

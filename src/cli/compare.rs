@@ -14,7 +14,7 @@ use crate::experiment::compare::{Candidate, Comparison, Progress, compare};
 use crate::experiment::plan::Effort;
 use crate::experiment::suite;
 use crate::report;
-use crate::results::{Results, SkippedRuntime};
+use crate::results::{Results, SkippedRuntime, journal};
 use crate::runtime::Runtime;
 use crate::runtime::launcher::Launcher;
 use crate::workload::catalogue;
@@ -88,12 +88,15 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
         effort,
         seed: arguments.seed.unwrap_or_else(rand::random),
         command: std::env::args().collect(),
+        journal: Some(arguments.output.join(journal::NAME)),
     };
     let progress = Reporter::new();
     let outcome = compare(&comparison, &progress);
     progress.finish();
     let results = outcome.map_err(Failure::failed)?;
     print_and_write(&results, &arguments.output)?;
+    // Its trials are in the results now.
+    let _ = std::fs::remove_file(arguments.output.join(journal::NAME));
     let failed = results.trials.iter().filter(|trial| !trial.is_valid()).count();
     if failed > 0 {
         eprintln!("isobench: {failed} trials failed; the report names them");
@@ -173,6 +176,13 @@ impl Progress for Reporter {
                 eprintln!("isobench: {done} of {of} trials")
             }
             None => {}
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("isobench: {message}")),
+            None => eprintln!("isobench: {message}"),
         }
     }
 

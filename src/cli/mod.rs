@@ -10,6 +10,7 @@ mod diff;
 mod doctor;
 mod export;
 mod interrupt;
+mod merge;
 mod report;
 mod run;
 mod workloads;
@@ -38,6 +39,7 @@ Examples:
 enum Command {
     Run(run::RunArguments),
     Compare(compare::CompareArguments),
+    Merge(merge::MergeArguments),
     Report(report::ReportArguments),
     Diff(diff::DiffArguments),
     Doctor(doctor::DoctorArguments),
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         None => compare::run(cli.compare),
         Some(Command::Compare(arguments)) => compare::run(arguments),
         Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Merge(arguments)) => merge::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),

@@ -1,5 +1,6 @@
 //! The comparison: the same workloads under several runtimes, in rounds of random order.
 
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use rand::{Rng, SeedableRng};
 use super::plan::{Effort, Step, order};
 use super::{ExperimentError, assemble};
 use crate::measure::clock::monotonic_ns;
+use crate::results::journal::Journal;
 use crate::results::{self, BASELINE, CONTROL, HostFacts, Plan, PlannedWorkload, Results, SkippedRuntime};
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::spec::{LaunchSpec, Measure};
@@ -44,6 +46,8 @@ pub struct Comparison<'a> {
     pub seed: u64,
     /// The command line, for the record.
     pub command: Vec<String>,
+    /// Where the trials so far are kept while it runs; the caller removes it.
+    pub journal: Option<PathBuf>,
 }
 
 /// What the caller is told while it runs.
@@ -52,6 +56,8 @@ pub trait Progress {
     fn skipped(&self, skipped: &SkippedRuntime);
     /// So many of so many trials are done; the next one is this.
     fn trial(&self, done: usize, of: usize, runtime: &str, workload: &str);
+    /// Something that the user should know, but that does not end the run.
+    fn warn(&self, message: &str);
     /// True when the user wants to stop.
     fn stop(&self) -> bool;
 }
@@ -78,18 +84,11 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
 
     let rounds: Vec<u32> = comparison.workloads.iter().map(|workload| workload.planned.rounds).collect();
     let steps = order(names.len(), &rounds, comparison.seed);
-    let mut run = Run { cells: &cells, workloads, progress, trials: Vec::new(), interrupted: false };
-    run.warm_up()?;
-    run.footprints(comparison.effort.footprint_trials())?;
-    run.count_syscalls()?;
-    run.rounds(&steps, comparison, begin_ns)?;
-    let (trials, interrupted) = (run.trials, run.interrupted);
-
-    Ok(Results {
+    let mut results = Results {
         version: results::VERSION,
         tool: crate::VERSION.to_owned(),
         started: started.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-        duration_ns: monotonic_ns() - begin_ns,
+        duration_ns: 0,
         command: comparison.command.clone(),
         seed: comparison.seed,
         plan: Plan {
@@ -103,9 +102,41 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
         },
         host,
         skipped,
-        interrupted,
-        trials,
-    })
+        // Until it has come to its end, which a killed run never does.
+        interrupted: true,
+        trials: Vec::new(),
+    };
+    let journal = comparison.journal.as_deref().and_then(|path| begin_journal(path, &results, progress));
+    let mut run =
+        Run { cells: &cells, workloads, progress, begin_ns, journal, trials: Vec::new(), interrupted: false };
+    run.warm_up()?;
+    run.footprints(comparison.effort.footprint_trials())?;
+    run.count_syscalls()?;
+    run.rounds(&steps, comparison, begin_ns)?;
+    (results.trials, results.interrupted) = (run.trials, run.interrupted);
+    results.duration_ns = monotonic_ns() - begin_ns;
+    Ok(results)
+}
+
+/// A run that can keep no journal is still worth its report.
+fn begin_journal(path: &Path, header: &Results, progress: &dyn Progress) -> Option<Journal> {
+    match Journal::create(path, header) {
+        Ok((journal, None)) => Some(journal),
+        Ok((journal, Some(kept))) => {
+            progress.warn(&format!(
+                "an earlier run here was killed; what it had measured is kept as {kept}, which isobench report reads",
+                kept = kept.display()
+            ));
+            Some(journal)
+        }
+        Err(error) => {
+            progress.warn(&format!(
+                "{path}: {error}; a run that is killed will leave nothing",
+                path = path.display()
+            ));
+            None
+        }
+    }
 }
 
 type PreparedCells<'a> = (Vec<Cell<'a>>, Vec<String>, Vec<SkippedRuntime>);
@@ -180,6 +211,8 @@ struct Run<'a> {
     cells: &'a [Cell<'a>],
     workloads: usize,
     progress: &'a dyn Progress,
+    begin_ns: u64,
+    journal: Option<Journal>,
     trials: Vec<Trial>,
     interrupted: bool,
 }
@@ -272,20 +305,25 @@ impl Run<'_> {
             Err(error) => {
                 // One sandbox that cannot be had is a failed trial, not the end of the comparison.
                 let name = &workload.planned.name;
-                self.trials.push(assemble::failed(cell.runtime, name, round, &error));
+                self.keep(assemble::failed(cell.runtime, name, round, &error));
                 return Ok(true);
             }
         };
         let expected = workload.expected.as_deref();
-        self.trials.push(assemble::trial(
-            cell.runtime,
-            &workload.planned.name,
-            round,
-            &observed,
-            watch,
-            expected,
-        ));
+        self.keep(assemble::trial(cell.runtime, &workload.planned.name, round, &observed, watch, expected));
         Ok(true)
+    }
+
+    fn keep(&mut self, trial: Trial) {
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.append(monotonic_ns() - self.begin_ns, &trial)
+        {
+            let path = journal.path().display();
+            self.progress
+                .warn(&format!("{path}: {error}; from here on a run that is killed loses its trials"));
+            self.journal = None;
+        }
+        self.trials.push(trial);
     }
 }
 

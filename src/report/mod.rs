@@ -17,6 +17,7 @@ pub mod file;
 pub mod format;
 mod html;
 mod markdown;
+pub mod merge;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;
