@@ -20,8 +20,11 @@ fn schema() -> Validator {
 }
 
 fn assert_valid(value: &Value) {
-    let errors: Vec<String> =
-        schema().iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).take(5).collect();
+    let errors: Vec<String> = schema()
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .take(5)
+        .collect();
     assert!(errors.is_empty(), "{}", errors.join("\n"));
 }
 
@@ -34,7 +37,8 @@ fn a_real_run_writes_what_the_schema_says() {
         .arg(folder.path())
         .assert()
         .success();
-    let written: Value = serde_json::from_slice(&fs::read(folder.path().join("results.json")).unwrap()).unwrap();
+    let written: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("results.json")).unwrap()).unwrap();
     assert!(written["trials"].as_array().unwrap().len() > 20);
     assert_valid(&written);
 }

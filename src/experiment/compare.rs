@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::plan::{Effort, Step, order};
-use super::{ExperimentError, assemble};
+use super::{ExperimentError, assemble, precision};
 use crate::measure::clock::monotonic_ns;
 use crate::results::journal::Journal;
 use crate::results::{self, BASELINE, CONTROL, HostFacts, Plan, PlannedWorkload, Results, SkippedRuntime};
@@ -48,6 +48,10 @@ pub struct Comparison<'a> {
     pub command: Vec<String>,
     /// Where the trials so far are kept while it runs; the caller removes it.
     pub journal: Option<PathBuf>,
+    /// The CPU that the launcher, and so every sandbox, is kept on; for the record.
+    pub pinned_cpu: Option<u32>,
+    /// End when every interval is this narrow, see [`precision`].
+    pub precision: Option<f64>,
 }
 
 /// What the caller is told while it runs.
@@ -63,12 +67,12 @@ pub trait Progress {
 }
 
 /// A (runtime, workload) pair, ready to be launched.
-struct Cell<'a> {
-    runtime: &'a str,
-    workload: &'a Candidate,
-    plain: Box<dyn Prepared + 'a>,
+pub(super) struct Cell<'a> {
+    pub(super) runtime: &'a str,
+    pub(super) workload: &'a Candidate,
+    pub(super) plain: Box<dyn Prepared + 'a>,
     footprint: Box<dyn Prepared + 'a>,
-    syscalls: Option<Box<dyn Prepared + 'a>>,
+    pub(super) syscalls: Option<Box<dyn Prepared + 'a>>,
 }
 
 /// Runs it. Whatever was measured before a stop is in the results.
@@ -97,8 +101,8 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
             warmup_rounds: 1,
             budget_ns: comparison.effort.budget().as_nanos() as u64,
             limits: comparison.workloads.first().map(|workload| workload.spec.limits).unwrap_or_default(),
-            pinned_cpu: None,
-            precision: None,
+            pinned_cpu: comparison.pinned_cpu,
+            precision: comparison.precision,
         },
         host,
         skipped,
@@ -139,11 +143,11 @@ fn begin_journal(path: &Path, header: &Results, progress: &dyn Progress) -> Opti
     }
 }
 
-type PreparedCells<'a> = (Vec<Cell<'a>>, Vec<String>, Vec<SkippedRuntime>);
+pub(super) type PreparedCells<'a> = (Vec<Cell<'a>>, Vec<String>, Vec<SkippedRuntime>);
 
 /// Makes every cell ready. A runtime that cannot run here, or cannot run one of the workloads, is
 /// left out whole, so that every round stays complete.
-fn prepare<'a>(
+pub(super) fn prepare<'a>(
     comparison: &'a Comparison<'a>,
     progress: &dyn Progress,
 ) -> Result<PreparedCells<'a>, ExperimentError> {
@@ -266,7 +270,7 @@ impl Run<'_> {
         let deadline_ns = begin_ns + comparison.effort.budget().as_nanos() as u64;
         for (index, step) in steps.iter().enumerate() {
             let begins_round = index == 0 || steps[index - 1].round != step.round;
-            if begins_round && index > 0 && monotonic_ns() > deadline_ns {
+            if begins_round && index > 0 && (monotonic_ns() > deadline_ns || self.is_precise(comparison)) {
                 break;
             }
             let cell = &self.cells[step.runtime * self.workloads + step.workload];
@@ -277,6 +281,12 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_precise(&self, comparison: &Comparison<'_>) -> bool {
+        let Some(target) = comparison.precision else { return false };
+        let planned: Vec<_> = comparison.workloads.iter().map(|workload| workload.planned.clone()).collect();
+        precision::is_reached(&self.trials, &planned, target)
     }
 
     fn stopped(&mut self) -> bool {

@@ -14,6 +14,7 @@ pub mod clone;
 pub mod container;
 pub mod launcher;
 pub mod microvm;
+pub mod pin;
 pub mod process;
 pub mod session;
 pub mod spec;

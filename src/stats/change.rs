@@ -257,8 +257,10 @@ mod tests {
         radius * (std::f64::consts::TAU * random.random::<f64>()).cos()
     }
 
+    type Shape = fn(&mut StdRng) -> f64;
+
     /// Start-up times look like each of these.
-    const SHAPES: [(&str, fn(&mut StdRng) -> f64); 4] = [
+    const SHAPES: [(&str, Shape); 4] = [
         ("log-normal", |random| (0.3 * normal(random)).exp()),
         ("normal", |random| 100.0 + 5.0 * normal(random)),
         ("bimodal", |random| {
