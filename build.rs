@@ -19,7 +19,11 @@ const FREESTANDING: &[&str] = &[
 /// Ring 0 runs on a software KVM's instruction emulator, which knows no SSE arithmetic, and it must
 /// not touch the workload's vector registers: so the compiler may not use them. There is no red
 /// zone either, since an exception in ring 0 would overwrite it.
-const RING0: &[&str] = &["-Ccode-model=kernel", "-Ctarget-feature=-sse,-sse2,-sse3,-ssse3,-sse4.1,-sse4.2,-avx", "-Cno-redzone=yes"];
+const RING0: &[&str] = &[
+    "-Ccode-model=kernel",
+    "-Ctarget-feature=-sse,-sse2,-sse3,-ssse3,-sse4.1,-sse4.2,-avx",
+    "-Cno-redzone=yes",
+];
 
 fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));

@@ -40,5 +40,8 @@ fn pending() -> Option<i32> {
         set.assume_init()
     };
     // SAFETY: reads the valid set above.
-    SIGNALS.into_iter().map(|signal| signal as i32).find(|signal| unsafe { libc::sigismember(&set, *signal) } == 1)
+    SIGNALS
+        .into_iter()
+        .map(|signal| signal as i32)
+        .find(|signal| unsafe { libc::sigismember(&set, *signal) } == 1)
 }

@@ -98,7 +98,11 @@ pub fn by_internal_error(suberror: u32, rip: Option<u64>) -> Death {
 
 /// An exit that this VMM has no use for.
 pub fn by_unexpected_exit(name: &str, rip: Option<u64>) -> Death {
-    Death { cause: DeathCause::UnexpectedExit, address: rip, message: format!("unexpected VM exit {name}{}", at(rip)) }
+    Death {
+        cause: DeathCause::UnexpectedExit,
+        address: rip,
+        message: format!("unexpected VM exit {name}{}", at(rip)),
+    }
 }
 
 fn at(rip: Option<u64>) -> String {

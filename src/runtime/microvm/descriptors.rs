@@ -126,8 +126,11 @@ pub fn set_long_mode(sregs: &mut kvm_sregs, page_table: u64, features: Features)
 pub fn syscall_msrs(header: &KernelHeader) -> [kvm_msr_entry; 3] {
     // `syscall` loads CS from bits 32-47 and SS from 8 above; `sysret` SS from 8, CS from 16 above bits 48-63.
     let star = u64::from(KERNEL_CODE) << 32 | u64::from(USER_DATA - 8) << 48;
-    [(STAR, star), (LSTAR, header.syscall), (SFMASK, SYSCALL_CLEARS)]
-        .map(|(index, data)| kvm_msr_entry { index, data, ..kvm_msr_entry::default() })
+    [(STAR, star), (LSTAR, header.syscall), (SFMASK, SYSCALL_CLEARS)].map(|(index, data)| kvm_msr_entry {
+        index,
+        data,
+        ..kvm_msr_entry::default()
+    })
 }
 
 const _: () = {

@@ -11,7 +11,7 @@ use guest_abi::Segment;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
 use vm_memory::mmap::MmapRegionBuilder;
 use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap, VolatileSlice,
+    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestRegionMmap, VolatileSlice,
 };
 
 use super::memory_layout::*;
@@ -51,12 +51,15 @@ impl GuestMemory {
             // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
             unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), 0)? };
         }
-        let regions = layout.slots().map(|(offset, bytes)| {
+        let regions = layout.pieces().into_iter().map(|(offset, bytes)| {
             // SAFETY: the bytes belong to our mapping, which is never unmapped.
-            let mapped = unsafe { MmapRegionBuilder::new(bytes as usize).with_raw_mmap_pointer(base.as_ptr().byte_add(offset as usize).cast()) }
-                .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
-                .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_NORESERVE)
-                .build();
+            let mapped = unsafe {
+                MmapRegionBuilder::new(bytes as usize)
+                    .with_raw_mmap_pointer(base.as_ptr().byte_add(offset as usize).cast())
+            }
+            .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
+            .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_NORESERVE)
+            .build();
             mapped.ok().and_then(|region| GuestRegionMmap::new(region, GuestAddress(physical(offset))))
         });
         let regions = regions.collect::<Option<Vec<_>>>().ok_or(nix::Error::EINVAL)?;
@@ -64,11 +67,12 @@ impl GuestMemory {
         Ok(GuestMemory { base, layout, regions })
     }
 
-    /// For `KVM_SET_USER_MEMORY_REGION`: guest physical address, bytes, host address.
-    pub fn slots(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        self.regions.iter().filter_map(|region| {
-            let host = region.get_host_address(vm_memory::MemoryRegionAddress(0)).ok()?;
-            Some((region.start_addr().0, region.len(), host as u64))
+    /// For `KVM_SET_USER_MEMORY_REGION`: guest physical address, bytes, host address. Those of the start,
+    /// then those for later.
+    pub fn slots(&self) -> [Vec<(u64, u64, u64)>; 2] {
+        self.layout.slots().map(|slots| {
+            let host = self.base.as_ptr() as u64;
+            slots.into_iter().map(|(offset, bytes)| (physical(offset), bytes, host + offset)).collect()
         })
     }
 
@@ -107,7 +111,11 @@ impl GuestMemory {
     pub fn release(&self, segment: Segment) -> Result<(), OutOfBounds> {
         let start = offset(segment.physical);
         let end = start.checked_add(segment.bytes).ok_or(OutOfBounds)?;
-        if !start.is_multiple_of(PAGE) || !end.is_multiple_of(PAGE) || end > self.layout.ram_bytes {
+        if !start.is_multiple_of(PAGE)
+            || !end.is_multiple_of(PAGE)
+            || start < self.layout.memory
+            || end > self.layout.end
+        {
             return Err(OutOfBounds);
         }
         // Checks that the addresses are guest memory in one piece.

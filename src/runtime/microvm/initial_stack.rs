@@ -44,7 +44,8 @@ impl InitialStack {
         let path = strings.push(path.as_bytes_with_nul());
         // Linux has the strings in order, upwards: so they are pushed from the last to the first.
         let mut addresses = |list: &[CString]| {
-            let mut all: Vec<u64> = list.iter().rev().map(|one| strings.push(one.as_bytes_with_nul())).collect();
+            let mut all: Vec<u64> =
+                list.iter().rev().map(|one| strings.push(one.as_bytes_with_nul())).collect();
             all.reverse();
             all
         };

@@ -55,7 +55,8 @@ fn rights_of(segment: &ProgramHeader) -> u32 {
 impl<'a> Program<'a> {
     /// Checks the program. The error says what is wrong, in words that follow "the program".
     pub fn parse(file: &'a [u8]) -> Result<Program<'a>, String> {
-        let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(|error| format!("is no ELF file: {error}"))?;
+        let elf = ElfBytes::<LittleEndian>::minimal_parse(file)
+            .map_err(|error| format!("is no ELF file: {error}"))?;
         let header = elf.ehdr;
         if header.e_machine != EM_X86_64 {
             return Err("is not for x86-64".into());
@@ -65,13 +66,14 @@ impl<'a> Program<'a> {
             ET_DYN => PIE_BASE,
             _ => return Err("is no executable (ELF type is neither EXEC nor DYN)".into()),
         };
-        let headers: Vec<ProgramHeader> =
-            elf.segments().ok_or("has no program headers")?.iter().collect();
+        let headers: Vec<ProgramHeader> = elf.segments().ok_or("has no program headers")?.iter().collect();
         if headers.iter().any(|header| header.p_type == PT_INTERP) {
             return Err("is dynamically linked; link it statically (cc -static)".into());
         }
         let mut segments = Vec::new();
-        for mut segment in headers.iter().copied().filter(|header| header.p_type == PT_LOAD && header.p_memsz > 0) {
+        for mut segment in
+            headers.iter().copied().filter(|header| header.p_type == PT_LOAD && header.p_memsz > 0)
+        {
             segment.p_vaddr = segment.p_vaddr.checked_add(base).ok_or("has a segment out of bounds")?;
             check_segment(&segment, file.len() as u64)?;
             segments.push(segment);
@@ -103,6 +105,11 @@ impl<'a> Program<'a> {
         })
     }
 
+    /// Bytes of addresses that the segments take.
+    pub fn span(&self) -> u64 {
+        self.segments.iter().map(|segment| segment_end(segment) - page_down(segment.p_vaddr)).sum()
+    }
+
     /// Maps the program into the guest, its file being at `window`.
     pub fn load(&self, image: &mut Image, tables: &mut PageTables, window: u64) -> Loaded {
         let mut loaded = Loaded { areas: Vec::new(), blank: Vec::new(), brk_start: 0 };
@@ -112,7 +119,11 @@ impl<'a> Program<'a> {
             let start = page_down(segment.p_vaddr);
             let file_end = segment.p_vaddr + segment.p_filesz;
             let end = segment_end(segment);
-            tables.prepare(image, start, end.min(file_end.next_multiple_of(PAGE) + PREMAPPED_BSS_PAGES * PAGE));
+            tables.prepare(
+                image,
+                start,
+                end.min(file_end.next_multiple_of(PAGE) + PREMAPPED_BSS_PAGES * PAGE),
+            );
 
             let mut page = start;
             while page < file_end && segment.p_filesz > 0 {
@@ -120,7 +131,11 @@ impl<'a> Program<'a> {
                 let holds_bss = file_end < page + PAGE && segment.p_memsz > segment.p_filesz;
                 if holds_bss || writable && self.is_shared(in_file, index) {
                     let copy = image.allocate(1);
-                    let bytes_end = (in_file + PAGE).min(if holds_bss { segment.p_offset + segment.p_filesz } else { u64::MAX });
+                    let bytes_end = (in_file + PAGE).min(if holds_bss {
+                        segment.p_offset + segment.p_filesz
+                    } else {
+                        u64::MAX
+                    });
                     let bytes = &self.file[in_file as usize..(bytes_end as usize).min(self.file.len())];
                     image.write(copy, bytes);
                     tables.map(image, page, copy, bits);

@@ -74,9 +74,10 @@ fn unavailable(error: kvm_ioctls::Error) -> Unavailable {
             "there is no /dev/kvm",
             "load the module (modprobe kvm_intel or kvm_amd), and turn on virtualisation in the firmware",
         ),
-        libc::EACCES | libc::EPERM => {
-            ("you may not open /dev/kvm", "join the group that may: sudo usermod -aG kvm $USER, then log in again")
-        }
+        libc::EACCES | libc::EPERM => (
+            "you may not open /dev/kvm",
+            "join the group that may: sudo usermod -aG kvm $USER, then log in again",
+        ),
         _ => ("/dev/kvm does not open", "see dmesg for KVM's own messages"),
     };
     Unavailable { reason: format!("{reason} ({error})"), fix: fix.into() }
@@ -92,7 +93,8 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     check_memory(memory_bytes)?;
     let source = open_program(&spec.program, spec.root.as_deref())?;
     require_static(&source)?;
-    let path = source.path_in_root.clone().unwrap_or_else(|| file_tree::guest_path(&spec.program, &source.name));
+    let path =
+        source.path_in_root.clone().unwrap_or_else(|| file_tree::guest_path(&spec.program, &source.name));
     let bytes = source.file.metadata().map_err(RuntimeError::step("reading the program's size"))?.len();
     let mut content = Vec::new();
     source
@@ -115,7 +117,8 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         signal_stack: unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }.max(2048),
     };
     let mut files = FileTree::pack(spec, &path, &content)?;
-    let layout = Layout::new(memory_bytes, bytes, files.bytes());
+    let image_bytes = BootImage::most_bytes(&program, memory_bytes);
+    let layout = Layout::new(image_bytes, bytes, files.bytes(), memory_bytes);
     let path = CString::new(path.into_os_string().into_vec())
         .map_err(|_| RuntimeError::BadSpec("the program's path holds a zero byte".into()))?;
     let image = BootImage::build(spec, &program, &path, &layout, &files, hardware)?;
@@ -136,7 +139,8 @@ fn check_memory(bytes: u64) -> Result<(), RuntimeError> {
         )));
     }
     // SAFETY: plain calls that read constants of the system.
-    let host = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * libc::sysconf(libc::_SC_PAGESIZE) as u64 };
+    let host =
+        unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * libc::sysconf(libc::_SC_PAGESIZE) as u64 };
     if bytes > host {
         return Err(RuntimeError::BadSpec(format!(
             "{} MiB of memory for a microVM are more than this host's {} MiB; give it less with --memory",

@@ -51,7 +51,8 @@ pub fn read(fd: &impl AsRawFd, prefix: &str, into: &mut BTreeMap<String, u64>) -
 
 /// Reads the file's content; what does not fit its own description is left out.
 fn parse(bytes: &[u8]) -> Vec<(String, u64)> {
-    let u32_at = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?) as usize);
+    let u32_at =
+        |at: usize| Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?) as usize);
     let mut counters = Vec::new();
     let (Some(name_bytes), Some(count), Some(descriptors), Some(data)) =
         (u32_at(4), u32_at(8), u32_at(16), u32_at(20))

@@ -62,8 +62,11 @@ pub fn read(memory: &GuestMemory, segments: &[Segment]) -> Result<u64> {
 
 /// Waits for standard input to be readable (or to have ended).
 pub fn poll_stdin(timeout_ns: u64) -> Result<u64> {
-    let timeout_ms =
-        if timeout_ns == u64::MAX { -1 } else { i32::try_from(timeout_ns.div_ceil(1_000_000)).unwrap_or(i32::MAX) };
+    let timeout_ms = if timeout_ns == u64::MAX {
+        -1
+    } else {
+        i32::try_from(timeout_ns.div_ceil(1_000_000)).unwrap_or(i32::MAX)
+    };
     loop {
         match poll(0, libc::POLLIN, timeout_ms) {
             Err(error) if error.raw_os_error() == Some(libc::EINTR) => {}
@@ -88,7 +91,8 @@ pub fn random(memory: &GuestMemory, segments: &[Segment]) -> Result<u64> {
 
 /// Sleeps.
 pub fn sleep(ns: u64) {
-    let mut left = libc::timespec { tv_sec: (ns / NS_PER_SECOND) as i64, tv_nsec: (ns % NS_PER_SECOND) as i64 };
+    let mut left =
+        libc::timespec { tv_sec: (ns / NS_PER_SECOND) as i64, tv_nsec: (ns % NS_PER_SECOND) as i64 };
     // SAFETY: both are valid; an interrupted sleep writes what is left.
     while unsafe { libc::nanosleep(&left, &mut left) } == -1
         && Error::last_os_error().raw_os_error() == Some(libc::EINTR)

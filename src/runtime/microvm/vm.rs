@@ -1,14 +1,11 @@
 //! The virtual machine: every call to KVM that makes one.
 
-use kvm_bindings::{
-    CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_userspace_memory_region, kvm_xcr, kvm_xcrs,
-};
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use guest_abi::{DOORBELL, Hypercall};
+use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_userspace_memory_region, kvm_xcr, kvm_xcrs};
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 
 use super::boot::BootImage;
 use super::descriptors::{self, Features};
-use super::guest_memory::GuestMemory;
 use crate::measure::clock::monotonic_ns;
 
 /// The time stamp counter (Intel SDM volume 4).
@@ -47,12 +44,12 @@ impl Processor {
     }
 }
 
-/// Gives a VM its memory.
-pub fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Error> {
-    for (slot, (guest_phys_addr, memory_size, userspace_addr)) in memory.slots().enumerate() {
+/// Gives a VM slots of memory, numbered from `first` on.
+pub fn add_memory(vm: &VmFd, first: u32, slots: &[(u64, u64, u64)]) -> Result<(), kvm_ioctls::Error> {
+    for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (first..).zip(slots.iter().copied()) {
         let region =
-            kvm_userspace_memory_region { slot: slot as u32, flags: 0, guest_phys_addr, memory_size, userspace_addr };
-        // SAFETY: the memory stays mapped until this process ends, and the VM with it; the VMM reads and
+            kvm_userspace_memory_region { slot, flags: 0, guest_phys_addr, memory_size, userspace_addr };
+        // SAFETY: the caller's slots are parts of a `GuestMemory`, which stays mapped until this process ends, and the VM with it; the VMM reads and
         // writes it only through volatile accesses and system calls.
         unsafe { vm.set_user_memory_region(region)? };
     }
@@ -60,7 +57,11 @@ pub fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Err
 }
 
 /// Makes the vCPU ready for the guest kernel's first instruction.
-pub fn set_registers(vcpu: &VcpuFd, image: &BootImage, processor: &Processor) -> Result<(), kvm_ioctls::Error> {
+pub fn set_registers(
+    vcpu: &VcpuFd,
+    image: &BootImage,
+    processor: &Processor,
+) -> Result<(), kvm_ioctls::Error> {
     // XCR0 before CR4: with OSXSAVE set, the guest's CPUID reports sizes that depend on XCR0.
     if processor.features.xsave {
         let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
@@ -70,7 +71,8 @@ pub fn set_registers(vcpu: &VcpuFd, image: &BootImage, processor: &Processor) ->
     let mut sregs = vcpu.get_sregs()?;
     descriptors::set_long_mode(&mut sregs, image.page_table, processor.features);
     vcpu.set_sregs(&sregs)?;
-    let msrs = Msrs::from_entries(&descriptors::syscall_msrs(&image.kernel)).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
+    let msrs = Msrs::from_entries(&descriptors::syscall_msrs(&image.kernel))
+        .map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
     if vcpu.set_msrs(&msrs)? != msrs.as_slice().len() {
         return Err(kvm_ioctls::Error::new(libc::EINVAL));
     }
