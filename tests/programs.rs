@@ -14,6 +14,7 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
+use std::sync::Mutex;
 
 use common::{Snapshot, need};
 
@@ -99,7 +100,11 @@ impl Case {
     }
 }
 
+/// A sandbox that lives long in one test looks left behind to another.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn all_agree(runtime: &str) {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if !["cc", "busybox", "bash-static"].iter().all(|name| need(name)) {
         return;
     }

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use criterion::Criterion;
+use isobench::measure::host::HostFacts;
 use isobench::runtime::launcher::Launcher;
 
 fn main() {
@@ -39,7 +40,11 @@ fn main() {
 
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
     let estimates = Path::new(&target).join("criterion");
-    match isobench::report::bench::render_bench(&estimates, Path::new("reports/bench")) {
+    match isobench::report::bench::render_bench(
+        &estimates,
+        Path::new("reports/bench"),
+        Some(&HostFacts::read()),
+    ) {
         Ok(written) => println!("Report: {}", written.display()),
         Err(error) => eprintln!("no report: {error}"),
     }

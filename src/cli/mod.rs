@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 mod arguments;
 mod compare;
@@ -44,7 +44,7 @@ enum Command {
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
 /// 2 for wrong usage, 1 for a failed run; `run` passes the program's own status through.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(error));
     let outcome = match cli.command {
         None => compare::run(cli.compare),
         Some(Command::Compare(arguments)) => compare::run(arguments),
@@ -59,6 +59,27 @@ pub fn main() -> ExitCode {
             eprintln!("isobench: {}", failure.message);
             ExitCode::from(failure.status)
         }
+    }
+}
+
+/// Ends with clap's own message (or the help that was asked for); but where the first word looks like
+/// a mistyped command, says which, since to clap it might as well be an argument of `compare`.
+fn refuse(error: clap::Error) -> ! {
+    let first = std::env::args().nth(1).unwrap_or_default();
+    let nearest = Cli::command()
+        .get_subcommands()
+        .map(|command| {
+            (strsim::damerau_levenshtein(&first, command.get_name()), command.get_name().to_owned())
+        })
+        .min();
+    match nearest {
+        Some((distance, name))
+            if error.kind() == clap::error::ErrorKind::UnknownArgument && (1..=3).contains(&distance) =>
+        {
+            eprintln!("isobench: no command {first}; did you mean {name}?");
+            std::process::exit(2)
+        }
+        _ => error.exit(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Deserialize;
+use tempfile::NamedTempFile;
 
 use super::error::ReportError;
 use crate::results::{Results, VERSION};
@@ -29,7 +30,12 @@ pub fn read(path: &Path) -> Result<Results, ReportError> {
 
 /// Writes a results file whole or not at all.
 pub fn write(path: &Path, results: &Results) -> Result<(), ReportError> {
-    write_whole(path, |out| {
+    stage_results(path, results)?.publish()
+}
+
+/// Writes a results file beside its place.
+pub fn stage_results<'a>(path: &'a Path, results: &Results) -> Result<Staged<'a>, ReportError> {
+    stage(path, |out| {
         serde_json::to_writer(&mut *out, results)?;
         out.write_all(b"\n")
     })
@@ -41,34 +47,54 @@ pub fn write_whole(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
 ) -> Result<(), ReportError> {
-    let fail = |source| ReportError::writing(path, source);
+    stage(path, content)?.publish()
+}
+
+/// A file that is written whole, beside its place. Dropping it removes it.
+pub struct Staged<'a> {
+    path: &'a Path,
+    file: NamedTempFile,
+}
+
+impl Staged<'_> {
+    /// Puts it in its place.
+    pub fn publish(self) -> Result<(), ReportError> {
+        self.file.persist(self.path).map(drop).map_err(|error| ReportError::writing(self.path, error.error))
+    }
+}
+
+/// Writes a file beside its place. Missing folders are made.
+pub fn stage<'a>(
+    path: &'a Path,
+    content: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<()>,
+) -> Result<Staged<'a>, ReportError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     fs::create_dir_all(folder).map_err(|source| ReportError::writing(folder, source))?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".isobench-")
+    let mut file = temporary()
         // As `File::create` would, before the umask: the private mode of a temporary file would stay.
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(|source| ReportError::writing(folder, source))?;
     let mut out = BufWriter::with_capacity(1 << 16, file.as_file_mut());
-    content(&mut out).and_then(|()| out.flush()).map_err(fail)?;
+    content(&mut out).and_then(|()| out.flush()).map_err(|source| ReportError::writing(path, source))?;
     drop(out);
-    file.persist(path).map_err(|error| fail(error.error))?;
-    Ok(())
+    Ok(Staged { path, file })
+}
+
+fn temporary<'a>() -> tempfile::Builder<'a, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".isobench-");
+    builder
 }
 
 /// Makes `folder` where it is missing, and tries to write there, so that a long run need not end in
 /// the discovery that its report cannot be kept.
 pub fn prepare_folder(folder: &Path) -> Result<(), ReportError> {
     fs::create_dir_all(folder).map_err(|source| ReportError::writing(folder, source))?;
-    tempfile::Builder::new()
-        .prefix(".isobench-")
-        .tempfile_in(folder)
-        .map(drop)
-        .map_err(|source| ReportError::writing(folder, source))
+    temporary().tempfile_in(folder).map(drop).map_err(|source| ReportError::writing(folder, source))
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<serde_json::Result<T>, ReportError> {

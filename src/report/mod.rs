@@ -54,9 +54,13 @@ pub fn render_all(results: &Results, folder: &Path) -> Result<Written, ReportErr
         markdown: folder.join("report.md"),
         results: folder.join("results.json"),
     };
-    file::write(&written.results, results)?;
-    file::write_whole(&written.markdown, |out| out.write_all(markdown.as_bytes()))?;
-    file::write_whole(&written.html, |out| out.write_all(html.as_bytes()))?;
+    // All three are on the disk before the first takes its place.
+    let staged = [
+        file::stage_results(&written.results, results)?,
+        file::stage(&written.markdown, |out| out.write_all(markdown.as_bytes()))?,
+        file::stage(&written.html, |out| out.write_all(html.as_bytes()))?,
+    ];
+    staged.into_iter().try_for_each(file::Staged::publish)?;
     Ok(written)
 }
 

@@ -7,6 +7,8 @@ use std::ptr;
 
 use nix::errno::Errno;
 
+use super::board::Board;
+
 /// What a traced workload did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Traced {
@@ -14,6 +16,24 @@ pub struct Traced {
     pub status: c_int,
     /// System calls that it, its threads and its children made after its `execve`.
     pub calls: u64,
+}
+
+impl Traced {
+    /// Tells the board: the workload has just ended, how, and how many calls it made.
+    pub fn note_on(&self, board: &Board) {
+        board.exited();
+        board.count_host_syscalls(self.calls);
+        note_end(board, self.status);
+    }
+}
+
+/// Tells the board how a process ended, by its status from `waitpid`.
+pub fn note_end(board: &Board, status: c_int) {
+    if libc::WIFSIGNALED(status) {
+        board.end_with_signal(libc::WTERMSIG(status));
+    } else {
+        board.end_with_code(libc::WEXITSTATUS(status));
+    }
 }
 
 /// Called by the workload's process just before it executes its program: its parent traces it.
@@ -86,40 +106,5 @@ fn is_entry(pid: libc::pid_t) -> bool {
         let size = size_of::<libc::ptrace_syscall_info>();
         let got = libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size, &raw mut info);
         got > 0 && info.op == libc::PTRACE_SYSCALL_INFO_ENTRY
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::process::CommandExt;
-    use std::process::Command;
-
-    fn count(script: &str) -> Traced {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]);
-        // SAFETY: trace_me is async-signal-safe.
-        unsafe {
-            command.pre_exec(|| {
-                trace_me();
-                Ok(())
-            });
-        }
-        let child = command.spawn().unwrap();
-        follow(child.id() as libc::pid_t).unwrap()
-    }
-
-    // One test, since `follow` reaps every child of the process: tests in parallel would lose theirs.
-    #[test]
-    fn calls_are_counted_and_the_end_is_told() {
-        let short = count("exit 3");
-        assert_eq!(libc::WEXITSTATUS(short.status), 3);
-        let longer = count("umask; umask; umask; umask; umask; exit 4");
-        assert_eq!(libc::WEXITSTATUS(longer.status), 4);
-        assert!(longer.calls >= short.calls + 10, "{} then {}", short.calls, longer.calls);
-        let forking = count("(exit 1); (exit 1)");
-        assert!(forking.calls > short.calls + 4, "{} then {}", short.calls, forking.calls);
-        let killed = count("kill -TERM $$; exit 0");
-        assert!(libc::WIFSIGNALED(killed.status) && libc::WTERMSIG(killed.status) == libc::SIGTERM);
     }
 }

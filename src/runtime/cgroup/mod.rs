@@ -11,8 +11,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::CpuTime;
 
@@ -267,9 +265,12 @@ fn owner_of(name: &str) -> Option<libc::pid_t> {
     pid.parse().ok().filter(|pid| *pid > 0)
 }
 
+/// True when no such process runs; one that nobody has reaped yet runs no more.
 fn is_gone(pid: libc::pid_t) -> bool {
-    // SAFETY: signal 0 is only a question.
-    unsafe { libc::kill(pid, 0) == -1 && Errno::last() == Errno::ESRCH }
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    // The name may hold anything: the state follows the last parenthesis.
+    let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.trim_start().chars().next());
+    matches!(state, Some('Z' | 'X'))
 }
 
 fn open_for_writing(path: &Path) -> io::Result<OwnedFd> {
@@ -299,6 +300,18 @@ mod tests {
         assert_eq!(owner_of("isobench-12-x"), None);
         assert_eq!(owner_of("isobench--1-3"), None);
         assert_eq!(owner_of("user.slice"), None);
+    }
+
+    #[test]
+    fn a_process_is_gone_once_it_has_ended_even_if_nobody_waited() {
+        assert!(!is_gone(std::process::id() as i32));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(!is_gone(child.id() as i32));
+        child.kill().unwrap();
+        while !is_gone(child.id() as i32) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.wait().unwrap();
     }
 
     #[test]

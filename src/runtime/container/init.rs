@@ -126,22 +126,10 @@ fn count_syscalls(board: &Board, workload: libc::pid_t) -> ! {
     // SAFETY: nothing below uses a descriptor.
     unsafe { libc::syscall(libc::SYS_close_range, 0, c_int::MAX, 0) };
     match syscall_count::follow(workload) {
-        Ok(traced) => {
-            board.exited();
-            board.count_host_syscalls(traced.calls);
-            note_end(board, traced.status);
-        }
+        Ok(traced) => traced.note_on(board),
         Err(error) => fail(board, "waiting for the traced workload", error.raw_os_error().unwrap_or(0)),
     }
     exit(0)
-}
-
-fn note_end(board: &Board, status: c_int) {
-    if libc::WIFSIGNALED(status) {
-        board.end_with_signal(libc::WTERMSIG(status));
-    } else {
-        board.end_with_code(libc::WEXITSTATUS(status));
-    }
 }
 
 /// In the launcher, once all is over: copies what `guest/init` wrote to the pipe onto the board.
@@ -152,7 +140,7 @@ pub(super) fn read_ending(pipe: &OwnedFd, board: &Board) {
     if got == size_of_val(&ending) as isize {
         let [status, exited_ns] = ending;
         board.exited_at(exited_ns);
-        note_end(board, status as c_int);
+        syscall_count::note_end(board, status as c_int);
     }
 }
 

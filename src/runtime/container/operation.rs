@@ -68,9 +68,11 @@ impl Operation {
     pub(super) fn perform(&self) -> Result<(), i32> {
         match self {
             Operation::Write { path, text } => write_file(path, text.as_bytes()),
-            // SAFETY (this and the following calls): every pointer is to a zero-terminated string or
-            // a structure owned by `self` or this frame, which the kernel only reads during the call.
-            Operation::Unshare(flags) => check(unsafe { libc::unshare(*flags) }),
+            Operation::Unshare(flags) => {
+                // SAFETY: here and in the following calls, every pointer is to a zero-terminated string
+                // or a structure owned by `self` or this frame, which the kernel only reads.
+                check(unsafe { libc::unshare(*flags) })
+            }
             Operation::SetHostname(name) => {
                 // SAFETY: as above.
                 check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) })

@@ -49,8 +49,8 @@ pub fn add_memory(vm: &VmFd, first: u32, slots: &[(u64, u64, u64)]) -> Result<()
     for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (first..).zip(slots.iter().copied()) {
         let region =
             kvm_userspace_memory_region { slot, flags: 0, guest_phys_addr, memory_size, userspace_addr };
-        // SAFETY: the caller's slots are parts of a `GuestMemory`, which stays mapped until this process ends, and the VM with it; the VMM reads and
-        // writes it only through volatile accesses and system calls.
+        // SAFETY: the caller's slots are parts of a `GuestMemory`, which stays mapped until this process
+        // ends, and the VM with it; the VMM uses it only by volatile accesses and system calls.
         unsafe { vm.set_user_memory_region(region)? };
     }
     Ok(())
