@@ -46,7 +46,8 @@ fn no_instruction_touches_a_vector_register() {
 #[test]
 fn no_segment_can_be_both_written_and_executed() {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(KERNEL).expect("an ELF file");
-    for segment in elf.segments().expect("program headers").iter().filter(|segment| segment.p_type == PT_LOAD) {
+    for segment in elf.segments().expect("program headers").iter().filter(|segment| segment.p_type == PT_LOAD)
+    {
         assert_ne!(segment.p_flags & (elf::abi::PF_W | PF_X), elf::abi::PF_W | PF_X);
     }
 }

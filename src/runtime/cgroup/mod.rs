@@ -3,7 +3,8 @@
 //!
 //! A group is made below the launcher's own group, or, where version 2 forbids that (a group with
 //! processes may not hand controllers down), below the nearest ancestor that already does. Nothing
-//! of the host's is changed: no controller is switched on, no process of others is moved.
+//! of the host's is changed: no process of others is moved, and no controller is switched on, save by an
+//! ordinary user in a subtree that was handed over to them.
 
 use std::fs;
 use std::io::{self, Write};

@@ -103,7 +103,8 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     personalise(&memory, plan, base).map_err(Failed::at("setting the guest's clock"))?;
     board.phase("clock");
 
-    let mut guest = Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.ram_bytes, board);
+    let mut guest =
+        Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.ram_bytes, board);
     let ending = guest.run();
     board.exited();
     let status = match ending {
