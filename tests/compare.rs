@@ -14,7 +14,7 @@ fn results(folder: &Path) -> Results {
 }
 
 fn compare(folder: &TempDir, arguments: &[&str]) -> assert_cmd::assert::Assert {
-    isobench().arg("compare").args(arguments).arg("--output").arg(folder.path()).assert()
+    isobench().arg("compare").arg("--output").arg(folder.path()).args(arguments).assert()
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl SandboxArguments {
     pub fn spec(&self, command: &[OsString]) -> Result<LaunchSpec, Failure> {
         let name = command.first().ok_or_else(|| Failure::usage("no program given; put it after --"))?;
         let program = resolve_program(name, self.root.as_deref()).map_err(program_failure)?;
-        let argv = command.iter().map(|word| c_string(word)).collect::<Result<_, _>>()?;
+        let argv = command.iter().map(c_string).collect::<Result<_, _>>()?;
         Ok(LaunchSpec { program, argv, ..self.template()? })
     }
 

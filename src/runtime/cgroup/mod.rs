@@ -12,8 +12,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::CpuTime;
 
@@ -279,15 +277,12 @@ fn owner_of(name: &str) -> Option<libc::pid_t> {
     pid.parse().ok().filter(|pid| *pid > 0)
 }
 
-/// A zombie runs no more, even if nobody has asked for its status yet.
+/// True when no such process runs; one that nobody has reaped yet runs no more.
 fn is_gone(pid: libc::pid_t) -> bool {
-    // SAFETY: signal 0 is only a question.
-    if unsafe { libc::kill(pid, 0) == -1 && Errno::last() == Errno::ESRCH } {
-        return true;
-    }
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The state follows the name, which may hold spaces and parentheses itself.
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    // The name may hold anything: the state follows the last parenthesis.
+    let state = stat.rsplit_once(')').and_then(|(_, fields)| fields.trim_start().chars().next());
+    matches!(state, Some('Z' | 'X'))
 }
 
 fn open_for_writing(path: &Path) -> io::Result<OwnedFd> {

@@ -131,6 +131,8 @@ fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
 /// [`RuntimeError::BadSpec`] where the spec asks for what cannot be.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let host = Host::look();
+    // First of all: opening it says what is wrong with it.
+    let opened = open_program(&spec.program, spec.root.as_deref())?;
     let program = match &spec.program {
         Program::HostFile(path) => Some(resolve(path, "the program")?),
         Program::Builtin(_) | Program::InRoot(_) => None,
@@ -138,8 +140,6 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let root = spec.root.as_deref().map(|root| resolve(root, "the root")).transpose()?;
     let shown: Vec<Shown> = spec.files.iter().map(show).collect::<Result<_, _>>()?;
     let plan = Plan::new(spec, &host, program.as_deref(), root.as_deref(), &shown)?;
-    // Opening it also says, before anything runs, what is wrong with it.
-    let opened = open_program(&spec.program, spec.root.as_deref())?;
     if matches!(plan.command, Command::Path(_)) && root.is_none() && plan.has_own_root {
         require_static(&opened)?;
     }
