@@ -114,8 +114,7 @@ fn a_position_independent_program_runs() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/stdio.c");
     let folder = tempfile::tempdir().unwrap();
     let built = folder.path().join("pie");
-    let compiled =
-        Command::new("cc").args(["-static-pie", "-O2", "-o"]).args([&built, &source]).arg("-lm").status();
+    let compiled = Command::new("cc").args(["-static-pie", "-O2", "-o"]).args([&built, &source]).arg("-lm").status();
     if !compiled.is_ok_and(|status| status.success()) {
         eprintln!("SKIPPED: this compiler makes no static-pie");
         return;
@@ -210,13 +209,8 @@ fn what_cannot_run_is_refused_in_one_line() {
     let whole = fs::read(env!("CARGO_BIN_EXE_isobench")).unwrap();
     fs::write(&cut, &whole[..100]).unwrap();
     let refused = |options: &[&str], program: &Path, why: &str| {
-        let output = isobench()
-            .args(["run", "--runtime", "microvm"])
-            .args(options)
-            .arg("--")
-            .arg(program)
-            .output()
-            .unwrap();
+        let output =
+            isobench().args(["run", "--runtime", "microvm"]).args(options).arg("--").arg(program).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && said.contains(why) && said.lines().count() == 1, "{said}");
         assert!(output.stdout.is_empty());
