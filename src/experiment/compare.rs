@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::plan::{Effort, Step, order};
+use super::plan::{Effort, LEAST_ROUNDS, Step, order};
 use super::{ExperimentError, assemble, precision};
 use crate::measure::clock::monotonic_ns;
 use crate::results::journal::Journal;
@@ -114,7 +114,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
     let mut run =
         Run { cells: &cells, workloads, progress, begin_ns, journal, trials: Vec::new(), interrupted: false };
     run.warm_up()?;
-    run.footprints(comparison.effort.footprint_trials())?;
+    run.footprints(comparison.effort)?;
     run.count_syscalls()?;
     run.rounds(&steps, comparison, begin_ns)?;
     (results.trials, results.interrupted) = (run.trials, run.interrupted);
@@ -236,9 +236,10 @@ impl Run<'_> {
     }
 
     /// Memory is sampled in trials of its own, since looking disturbs the clock.
-    fn footprints(&mut self, trials: u32) -> Result<(), ExperimentError> {
-        for round in 0..trials {
-            for cell in self.cells {
+    fn footprints(&mut self, effort: Effort) -> Result<(), ExperimentError> {
+        let trials = |cell: &Cell<'_>| effort.footprint_trials(cell.workload.planned.kind);
+        for round in 0..self.cells.iter().map(trials).max().unwrap_or(0) {
+            for cell in self.cells.iter().filter(|cell| round < trials(cell)) {
                 let watch =
                     if cell.workload.can_hold { Watch::HoldAndSampleMemory } else { Watch::SampleMemory };
                 if !self.trial(cell, &*cell.footprint, watch, round)? {
@@ -267,11 +268,19 @@ impl Run<'_> {
         begin_ns: u64,
     ) -> Result<(), ExperimentError> {
         let mut random = StdRng::seed_from_u64(comparison.seed.wrapping_add(1));
-        let deadline_ns = begin_ns + comparison.effort.budget().as_nanos() as u64;
+        let budget_ns = comparison.effort.budget().as_nanos() as u64;
+        let mut rounds = vec![0; self.workloads];
         for (index, step) in steps.iter().enumerate() {
             let begins_round = index == 0 || steps[index - 1].round != step.round;
-            if begins_round && index > 0 && (monotonic_ns() > deadline_ns || self.is_precise(comparison)) {
-                break;
+            if begins_round {
+                let spent_ns = monotonic_ns() - begin_ns;
+                let enough = rounds.iter().all(|rounds| *rounds >= LEAST_ROUNDS);
+                if spent_ns > 2 * budget_ns || enough && spent_ns > budget_ns || self.is_precise(comparison) {
+                    break;
+                }
+            }
+            if step.runtime == 0 {
+                rounds[step.workload] += 1;
             }
             let cell = &self.cells[step.runtime * self.workloads + step.workload];
             self.progress.trial(index, steps.len(), cell.runtime, &cell.workload.planned.name);

@@ -56,15 +56,17 @@ pub fn forecast(
     let of_rounds: Duration = steps.iter().map(|step| of_step(step.runtime, step.workload)).sum();
     let counted = cells.iter().zip(&once).filter(|(cell, _)| cell.syscalls.is_some());
     let (counts, counting) = counted.fold((0, Duration::ZERO), |(n, sum), (_, one)| (n + 1, sum + *one));
-    let warm_up: Duration = once.iter().sum();
-    let before_rounds = warm_up * (1 + effort.footprint_trials()) + counting;
+    let footprint_trials: Vec<u32> =
+        cells.iter().map(|cell| effort.footprint_trials(cell.workload.planned.kind)).collect();
+    let sampling: Duration = footprint_trials.iter().zip(&once).map(|(trials, one)| *one * *trials).sum();
+    let before_rounds = once.iter().sum::<Duration>() + sampling + counting;
     Ok(Some(Forecast {
         workloads: comparison
             .workloads
             .iter()
             .map(|one| (one.planned.name.clone(), one.planned.rounds))
             .collect(),
-        trials: steps.len() + cells.len() * effort.footprint_trials() as usize + counts,
+        trials: steps.len() + footprint_trials.iter().sum::<u32>() as usize + counts,
         expected: (before_rounds + of_rounds).min(effort.budget().max(before_rounds)),
         budget: effort.budget(),
         runtimes,
