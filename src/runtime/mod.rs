@@ -15,6 +15,7 @@ pub mod container;
 pub mod launcher;
 pub mod microvm;
 pub mod pin;
+pub mod plausible;
 pub mod process;
 pub mod session;
 pub mod spec;
