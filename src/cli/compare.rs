@@ -128,9 +128,16 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
     let outcome = compare(&comparison, &progress);
     progress.finish();
     let results = outcome.map_err(Failure::failed)?;
-    print_and_write(&results, &arguments.output)?;
+    let journal = arguments.output.join(journal::NAME);
+    print_and_write(&results, &arguments.output).map_err(|failure| match journal.exists() {
+        true => Failure {
+            message: format!("{}; what was measured is kept in {}", failure.message, journal.display()),
+            ..failure
+        },
+        false => failure,
+    })?;
     // Its trials are in the results now.
-    let _ = std::fs::remove_file(arguments.output.join(journal::NAME));
+    let _ = std::fs::remove_file(journal);
     let failed = results.trials.iter().filter(|trial| !trial.is_valid()).count();
     if failed > 0 {
         eprintln!("isobench: {failed} trials failed; the report names them");
@@ -173,7 +180,7 @@ fn print_plan(plan: &Forecast, seed: u64) {
     println!("Trials: {}, and one of every cell before them to warm up", plan.trials);
     let seconds = |time: std::time::Duration| format!("{:.1} s", time.as_secs_f64());
     println!(
-        "Expected duration: about {}; no round begins after {}",
+        "Expected duration: about {}, with a budget of {}",
         seconds(plan.expected),
         seconds(plan.budget)
     );

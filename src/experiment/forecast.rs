@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ExperimentError;
 use super::compare::{Comparison, Progress, prepare};
-use super::plan::order;
+use super::plan::{LEAST_ROUNDS, order};
 use crate::measure::clock::monotonic_ns;
 use crate::results::SkippedRuntime;
 use crate::runtime::session::{Watch, observe};
@@ -22,7 +22,7 @@ pub struct Forecast {
     pub trials: usize,
     /// How long it would take, from one trial of every cell.
     pub expected: Duration,
-    /// No new round would begin after this.
+    /// The time budget, see [`Effort::budget`](super::plan::Effort::budget).
     pub budget: Duration,
 }
 
@@ -60,6 +60,11 @@ pub fn forecast(
         cells.iter().map(|cell| effort.footprint_trials(cell.workload.planned.kind)).collect();
     let sampling: Duration = footprint_trials.iter().zip(&once).map(|(trials, one)| *one * *trials).sum();
     let before_rounds = once.iter().sum::<Duration>() + sampling + counting;
+    // Rounds are spread evenly, so the least of them are there after this share of the whole.
+    let fewest = rounds.iter().copied().min().unwrap_or(LEAST_ROUNDS).max(LEAST_ROUNDS);
+    let least = before_rounds + of_rounds * LEAST_ROUNDS / fewest;
+    let latest = effort.budget().max(least.min(effort.budget() * 2));
+    let expected = (before_rounds + of_rounds).min(latest.max(before_rounds));
     Ok(Some(Forecast {
         workloads: comparison
             .workloads
@@ -67,7 +72,7 @@ pub fn forecast(
             .map(|one| (one.planned.name.clone(), one.planned.rounds))
             .collect(),
         trials: steps.len() + footprint_trials.iter().sum::<u32>() as usize + counts,
-        expected: (before_rounds + of_rounds).min(effort.budget().max(before_rounds)),
+        expected,
         budget: effort.budget(),
         runtimes,
         skipped,
