@@ -2,7 +2,8 @@
 //!
 //! Two runs share no rounds, so what slowed one of them as a whole does not cancel. The noise floor of
 //! a cell is therefore the widest of three things: the A/A control of either run, and what the plain
-//! process with the very same program has changed by.
+//! process with the very same program has changed by. That last one is for `process` itself all there is to see, unless the
+//! runs differ in something that the user has waived.
 
 use super::cell;
 use super::format::plain;
@@ -144,6 +145,9 @@ impl Diff {
         let obstacles = obstacles::between(before, after);
         let refused: Vec<&Obstacle> =
             obstacles.iter().filter(|obstacle| !despite.contains(&obstacle.kind)).collect();
+        // What differs and was waived.
+        let waived: Vec<Despite> =
+            obstacles.iter().map(|obstacle| obstacle.kind).filter(|kind| despite.contains(kind)).collect();
         let (old, new) = (Run::new(before), Run::new(after));
         let mut rows = Vec::new();
         for (runtime, workload) in cells_of_either(&old, &new) {
@@ -152,9 +156,7 @@ impl Diff {
             for metric in Metric::of(kind) {
                 let finding = match refused.iter().find(|obstacle| obstacle.concerns(runtime)) {
                     Some(obstacle) => Finding::NotComparable(obstacle.to_string()),
-                    None => {
-                        compare(&old, &new, runtime, workload, *metric, despite.contains(&Despite::Version))
-                    }
+                    None => compare(&old, &new, runtime, workload, *metric, &waived),
                 };
                 let is_told = match &finding {
                     Finding::Compared { .. } => true,
@@ -258,7 +260,7 @@ fn compare(
     runtime: &str,
     workload: &str,
     metric: Metric,
-    between_versions: bool,
+    waived: &[Despite],
 ) -> Finding {
     let because = |why: &str| Finding::NotComparable(why.to_owned());
     let (Some(before), Some(after)) = (old.cell(runtime, workload), new.cell(runtime, workload)) else {
@@ -267,7 +269,7 @@ fn compare(
     };
     let (planned_before, planned_after) = (old.planned(workload), new.planned(workload));
     if let (Some(before), Some(after)) = (planned_before, planned_after)
-        && let Some(why) = obstacles::other_work(before, after, between_versions)
+        && let Some(why) = obstacles::other_work(before, after, waived.contains(&Despite::Version))
     {
         return Finding::NotComparable(why);
     }
@@ -287,10 +289,15 @@ fn compare(
     let same_program =
         planned_before.zip(planned_after).is_some_and(|(a, b)| a.program_sha256 == b.program_sha256);
     let mut noise = f64::max(old.control_noise(workload, metric), new.control_noise(workload, metric));
-    if runtime != BASELINE && same_program {
+    // With the same program, isobench, host and kernel, the process itself can only show what the host does.
+    if same_program && (runtime != BASELINE || waived.is_empty()) {
         let baseline = |run: &Run| run.cell(BASELINE, workload).map(|cell| metric.values(cell));
         let moved = baseline(old).zip(baseline(new)).and_then(|(old, new)| stats::change(&old, &new));
-        noise = noise.max(moved.map_or(1.0, |moved| mirrored(moved.ratio, moved.ratio)));
+        let drift = moved.map(|moved| match moved.interval {
+            Some(interval) => mirrored(interval.low, interval.high),
+            None => mirrored(moved.ratio, moved.ratio),
+        });
+        noise = noise.max(drift.unwrap_or(1.0));
     }
     // The verdict waits for the correction, which needs all p-values.
     let verdict = Verdict::TooFewRounds;
