@@ -174,7 +174,7 @@ impl<'a> Guest<'a> {
                 Ok(0)
             }
             Hypercall::ConsoleWrite => self.console_write(args[0]),
-            Hypercall::ConsoleRead => self.over_segments(|memory, segments| streams::read(memory, segments)),
+            Hypercall::ConsoleRead => self.over_segments(streams::read),
             Hypercall::ConsolePoll => streams::poll_stdin(args[0]),
             Hypercall::Random => self.over_segments(streams::random),
             Hypercall::Release => self.release(),

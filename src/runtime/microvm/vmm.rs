@@ -108,6 +108,7 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
         Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.memory_bytes(), board);
     let ending = guest.run(&mut || vm::add_memory(&machine, slots.len() as u32, &later_slots));
     board.exited();
+    board.phase("run");
     let status = match ending {
         Ending::Code(code) => {
             board.end_with_code(code);
@@ -123,6 +124,7 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
         }
     };
     board.publish(&report(plan, &machine, &guest));
+    board.phase("report");
     Ok(status)
 }
 
