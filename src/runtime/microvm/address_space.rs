@@ -28,7 +28,7 @@ impl AddressSpace {
         let mut table = self.root;
         for level in (1..=4).rev() {
             let span = PAGE << (9 * (level - 1));
-            let entry = memory.read_u64(table + address / span % 512 * 8)?;
+            let entry = memory.read_u64(table.wrapping_add(address / span % 512 * 8))?;
             if entry & PRESENT == 0 {
                 return Err(OutOfBounds.into());
             }
@@ -74,4 +74,65 @@ impl AddressSpace {
 /// Keeps a hostile length from holding the VMM for long.
 fn check(bytes: u64) -> Result<u64> {
     if bytes > MOST_BYTES { Err(Error::from_raw_os_error(libc::EINVAL)) } else { Ok(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runtime::microvm::memory_layout::{LARGE_PAGE, Layout, physical};
+    use proptest::prelude::*;
+
+    fn memory() -> (GuestMemory, Layout) {
+        let layout = Layout::new(LARGE_PAGE, 0, 0, 8 << 20);
+        (GuestMemory::new(layout, []).unwrap(), layout)
+    }
+
+    /// Tables at pages 1 to 4 that map the two pages at virtual 0 to the last page and the first of memory.
+    fn two_pages(memory: &GuestMemory, layout: &Layout) -> AddressSpace {
+        for level in 1..4 {
+            memory.write_u64(level * PAGE, (level + 1) * PAGE | PRESENT).unwrap();
+        }
+        memory.write_u64(4 * PAGE, physical(layout.end - PAGE) | PRESENT).unwrap();
+        memory.write_u64(4 * PAGE + 8, physical(layout.memory) | PRESENT).unwrap();
+        AddressSpace::new(PAGE)
+    }
+
+    #[test]
+    fn a_copy_follows_the_page_tables() {
+        let (memory, layout) = memory();
+        let space = two_pages(&memory, &layout);
+        space.fill(&memory, 0, 7, 2 * PAGE).unwrap();
+        memory.write(physical(layout.end - 4), b"abcd").unwrap();
+        memory.write(physical(layout.memory), b"efgh").unwrap();
+        space.copy(&memory, 100, PAGE - 4, 8).unwrap();
+        let mut copied = [0; 10];
+        memory.read(physical(layout.end - PAGE + 99), &mut copied).unwrap();
+        assert_eq!(&copied, b"\x07abcdefgh\x07");
+        // Beyond the two pages nothing is mapped.
+        assert!(space.fill(&memory, PAGE, 1, PAGE + 1).is_err());
+        assert!(space.copy(&memory, 0, 1 << 40, 1).is_err());
+    }
+
+    proptest! {
+        /// Whatever a guest puts into its tables and its hypercalls, the VMM only says no.
+        #[test]
+        fn a_hostile_guest_gets_an_error(
+            entries in proptest::collection::vec((0u64..5 * 512, any::<u64>()), 0..40),
+            root in any::<u64>(), to in any::<u64>(), from in any::<u64>(), bytes in any::<u64>(),
+        ) {
+            let (memory, layout) = memory();
+            let space = two_pages(&memory, &layout);
+            for (at, value) in entries {
+                memory.write_u64(at * 8, value & 0xffff_ffff).unwrap();
+            }
+            for space in [space, AddressSpace::new(root), AddressSpace::new(root % (8 << 20))] {
+                let _ = space.copy(&memory, to, from, bytes);
+                let _ = space.copy(&memory, to % (4 * PAGE), from % (4 * PAGE), bytes % (4 * PAGE));
+                let _ = space.fill(&memory, to % (4 * PAGE), 1, bytes % (4 * PAGE));
+            }
+            let _ = memory.release(Segment { physical: to, bytes });
+            prop_assert!(memory.release(Segment { physical: 0, bytes: PAGE }).is_err());
+            prop_assert!(memory.slice(Segment { physical: to | 1 << 40, bytes }).is_err());
+        }
+    }
 }
