@@ -1,11 +1,11 @@
 //! How much of a stretch of our own memory is resident.
 
-use std::fs::{self, File};
-use std::io::{Error, ErrorKind, Result};
+use std::fs::File;
+use std::io::{Error, ErrorKind, Read, Result};
 use std::os::fd::AsRawFd;
 
 /// `_IOWR('f', 16, struct pm_scan_arg)` of `<linux/fs.h>`.
-const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
+pub const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
 /// Categories of pages: present, and the shared page of zeros.
 const PAGE_IS_PRESENT: u64 = 1 << 3;
 const PAGE_IS_PFNZERO: u64 = 1 << 5;
@@ -39,20 +39,42 @@ struct Region {
 
 const _: () = assert!(size_of::<ScanArguments>() == 96 && size_of::<Region>() == 24);
 
-/// Resident bytes within `start .. start + bytes`, whose ends are ends of mappings.
-pub fn bytes(start: u64, bytes: u64) -> Result<u64> {
-    match scan(start, start + bytes) {
-        // Linux before 6.7: the same from a text that takes the kernel a hundred times as long.
-        Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
-            let text = fs::read_to_string("/proc/self/smaps")?;
-            parse(&text, start, start + bytes).ok_or_else(|| Error::from(ErrorKind::InvalidData))
+/// The files that tell, opened while that is still allowed.
+#[derive(Debug)]
+pub struct Resident {
+    pagemap: File,
+    smaps: File,
+}
+
+impl Resident {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn open() -> Result<Resident> {
+        Ok(Resident { pagemap: File::open("/proc/self/pagemap")?, smaps: File::open("/proc/self/smaps")? })
+    }
+
+    /// Resident bytes within `start .. start + bytes`, whose ends are ends of mappings.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn bytes(&mut self, start: u64, bytes: u64) -> Result<u64> {
+        match scan(&self.pagemap, start, start + bytes) {
+            // Linux before 6.7: the same from a text that takes the kernel a hundred times as long.
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
+                let mut text = Vec::new();
+                // Not `read_to_string`, which first asks for a size that this file does not have.
+                while self.smaps.by_ref().take(1 << 16).read_to_end(&mut text)? > 0 {}
+                let text = String::from_utf8_lossy(&text);
+                parse(&text, start, start + bytes).ok_or_else(|| Error::from(ErrorKind::InvalidData))
+            }
+            other => other,
         }
-        other => other,
     }
 }
 
-fn scan(start: u64, end: u64) -> Result<u64> {
-    let file = File::open("/proc/self/pagemap")?;
+fn scan(file: &File, start: u64, end: u64) -> Result<u64> {
     let mut regions = [Region::default(); 256];
     let mut resident = 0;
     let mut at = start;
@@ -110,16 +132,19 @@ mod tests {
         // SAFETY: a new mapping, never unmapped, used only here.
         let memory = unsafe { mmap_anonymous(None, size, rights, MapFlags::MAP_PRIVATE) }.unwrap();
         let at = memory.as_ptr() as u64;
-        if scan(at, at + 4096).is_err_and(|error| error.raw_os_error() == Some(libc::ENOTTY)) {
+        let mut resident = Resident::open().unwrap();
+        if scan(&resident.pagemap, at, at + 4096)
+            .is_err_and(|error| error.raw_os_error() == Some(libc::ENOTTY))
+        {
             return; // Linux before 6.7; `parse` is tested below.
         }
-        assert_eq!(bytes(at, 64 << 12).unwrap(), 0);
+        assert_eq!(resident.bytes(at, 64 << 12).unwrap(), 0);
         for page in [1, 2, 40] {
             // SAFETY: a page of the mapping.
             unsafe { memory.cast::<u8>().as_ptr().add(page << 12).write_volatile(1) };
         }
-        assert_eq!(bytes(at, 64 << 12).unwrap(), 3 << 12);
-        assert_eq!(bytes(at, 2 << 12).unwrap(), 1 << 12);
+        assert_eq!(resident.bytes(at, 64 << 12).unwrap(), 3 << 12);
+        assert_eq!(resident.bytes(at, 2 << 12).unwrap(), 1 << 12);
     }
 
     #[test]
