@@ -55,11 +55,11 @@ impl Segments {
     pub fn push(&mut self, physical: u64, bytes: u64) -> bool {
         // SAFETY: as in `call`; `count` never exceeds the array.
         let segments = unsafe { &mut (*page()).segments };
-        if let Some(last) = self.count.checked_sub(1).and_then(|last| segments.get_mut(last)) {
-            if last.physical + last.bytes == physical {
-                last.bytes += bytes;
-                return true;
-            }
+        if let Some(last) = self.count.checked_sub(1).and_then(|last| segments.get_mut(last))
+            && last.physical + last.bytes == physical
+        {
+            last.bytes += bytes;
+            return true;
         }
         let Some(next) = segments.get_mut(self.count) else { return false };
         *next = Segment { physical, bytes };

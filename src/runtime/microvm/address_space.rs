@@ -112,7 +112,7 @@ mod tests {
     /// Tables at pages 1 to 4 that map the two pages at virtual 0 to the last page and the first of memory.
     fn two_pages(memory: &GuestMemory, layout: &Layout) -> AddressSpace {
         for level in 1..4 {
-            memory.write_u64(level * PAGE, (level + 1) * PAGE | PRESENT).unwrap();
+            memory.write_u64(level * PAGE, ((level + 1) * PAGE) | PRESENT).unwrap();
         }
         memory.write_u64(4 * PAGE, physical(layout.end - PAGE) | PRESENT).unwrap();
         memory.write_u64(4 * PAGE + 8, physical(layout.memory) | PRESENT).unwrap();
