@@ -28,6 +28,7 @@ const RING0: &[&str] = &[
 fn main() {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    println!("cargo::rustc-env=ISOBENCH_VERSION={}", version(&manifest));
     let guest = manifest.join("guest");
     for watched in ["abi", "files", "init", "kernel", "workloads", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed=guest/{watched}");
@@ -52,6 +53,22 @@ fn main() {
     }
     table.push_str("];\n");
     fs::write(out.join("programs.rs"), table).expect("writing the table of workloads");
+}
+
+/// The package's version, with the git revision where this is a checkout.
+fn version(manifest: &Path) -> String {
+    let log = manifest.join(".git/logs/HEAD");
+    if log.exists() {
+        println!("cargo::rerun-if-changed={}", log.display());
+    }
+    let version = env::var("CARGO_PKG_VERSION").expect("cargo sets CARGO_PKG_VERSION");
+    let git = Command::new("git").args(["rev-parse", "--short", "HEAD"]).current_dir(manifest).output();
+    match git {
+        Ok(output) if log.exists() && output.status.success() => {
+            format!("{version} ({})", String::from_utf8_lossy(&output.stdout).trim())
+        }
+        _ => version,
+    }
 }
 
 /// Builds one guest package in its own target folder and returns the folder of its programs.

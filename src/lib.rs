@@ -10,4 +10,4 @@ pub mod stats;
 pub mod workload;
 
 /// This version, with the git revision where the build knew it.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = env!("ISOBENCH_VERSION");
