@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 mod arguments;
 mod compare;
 mod doctor;
+mod image;
 mod interrupt;
 mod report;
 mod run;
@@ -39,6 +40,7 @@ enum Command {
     Report(report::ReportArguments),
     Doctor(doctor::DoctorArguments),
     Workloads(workloads::WorkloadsArguments),
+    Image(image::ImageArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
         Some(Command::Run(arguments)) => run::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
+        Some(Command::Image(arguments)) => image::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };
     match outcome {

@@ -3,7 +3,7 @@
 //! An *image* is everything that a program needs; a *layer* is a change to a file tree, shipped as a
 //! tar archive. `docs/images.md` tells how the store is built and what is refused, and why.
 
-//mod changes;
+mod changes;
 mod compression;
 mod digest;
 mod error;
@@ -24,7 +24,7 @@ mod tests;
 mod unpack;
 mod whiteout;
 
-//pub use changes::{Efficiency, LayerChanges, TreeChanges, difference, efficiency};
+pub use changes::{Efficiency, LayerChanges, TreeChanges, difference, efficiency};
 pub use compression::{Compression, decompress};
 pub use digest::Digest;
 pub use error::ImageError;

@@ -6,9 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 /// What every whiteout's name begins with.
 pub const PREFIX: &[u8] = b".wh.";
 
-/// The opaque whiteout: nothing of the lower layers is seen in this folder.
-pub const OPAQUE: &str = ".wh..wh..opq";
-
 /// What a name in a layer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name<'a> {
@@ -48,7 +45,7 @@ mod tests {
         assert_eq!(meaning(".who"), Ok(Name::Ordinary));
         assert_eq!(meaning(".wh.file"), Ok(Name::Whiteout(OsStr::new("file"))));
         assert_eq!(meaning(".wh..hidden"), Ok(Name::Whiteout(OsStr::new(".hidden"))));
-        assert_eq!(meaning(OPAQUE), Ok(Name::Opaque));
+        assert_eq!(meaning(".wh..wh..opq"), Ok(Name::Opaque));
         assert_eq!(meaning(".wh..wh.plnk"), Ok(Name::Ignored));
         for bad in [".wh.", ".wh..", ".wh..."] {
             assert!(meaning(bad).is_err(), "{bad}");
