@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -359,4 +359,57 @@ fn skopeo_reads_what_is_saved_and_its_docker_archives_load() {
     copy(format!("docker-archive:{}", at("docker")), format!("oci:{}:gzip", at("layout")));
     place.ok(&["image", "load", &at("layout")]);
     assert_eq!(place.ok(&["run", "--image", "layout:gzip"]), "two\n");
+}
+
+/// As an ordinary user: ourselves, or, where we are root, nobody.
+#[test]
+fn an_ordinary_user_has_a_store_too() {
+    if !need("busybox") || !need("userns") || !need("setpriv") {
+        return;
+    }
+    let place = Place::new();
+    let open = |path: PathBuf| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("ours");
+    open(place.path(""));
+    let program = place.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_isobench"), &program).expect("copied");
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, kind, mode) in [
+        ("closed", tar::EntryType::Directory, 0),
+        ("closed/file", tar::EntryType::Regular, 0),
+        ("device", tar::EntryType::Char, 0o666),
+        ("owned", tar::EntryType::Regular, 0o644),
+    ] {
+        let mut header = entry(kind, mode, 0);
+        header.set_uid(5);
+        header.set_device_major(1).expect("a field for it");
+        archive.append_data(&mut header, path, &b""[..]).expect("memory");
+    }
+    layout(&place.path("app"), &[busybox_layer(), archive.into_inner().expect("memory")]);
+    let data = place.path("data");
+    fs::create_dir(&data).expect("made");
+    let root = nix::unistd::geteuid().is_root();
+    if root {
+        std::os::unix::fs::chown(&data, Some(65534), Some(65534)).expect("root may");
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = if root {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program);
+            command
+        } else {
+            Command::new(&program)
+        };
+        let output = command.args(arguments).env("XDG_DATA_HOME", &data).output().expect("started");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {errors}");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), errors)
+    };
+    let (_, notes) = run(&["image", "load", place.path("app").to_str().expect("text")]);
+    assert!(notes.contains("device nodes") && notes.contains("owners"), "{notes}");
+    let (seen, _) = run(&["run", "--image", "app", "--", "sh", "-c", "cat data; echo /closed/*; echo /dev*"]);
+    assert_eq!(seen, "one/closed/file\n/dev\n");
+    run(&["image", "efficiency", "app"]);
+    run(&["image", "rm", "app"]);
+    let (freed, _) = run(&["image", "prune"]);
+    assert_eq!(freed, "freed: 0 B\n");
 }

@@ -29,6 +29,9 @@ enum Content {
     Archive { file: File, members: HashMap<String, Member> },
 }
 
+/// A file, with its length in bytes.
+type Opened<'a> = (Box<dyn Read + 'a>, u64);
+
 enum Member {
     File { at: u64, length: u64 },
     Link(String),
@@ -78,7 +81,7 @@ impl Source {
     }
 
     /// Opens a file for reading from its start, with its length.
-    pub(super) fn read(&self, name: &str) -> Result<(Box<dyn Read + '_>, u64), ImageError> {
+    pub(super) fn read(&self, name: &str) -> Result<Opened<'_>, ImageError> {
         self.open_file(name)?
             .ok_or_else(|| self.problem(format!("{name} is missing; the image is incomplete")))
     }
@@ -100,7 +103,7 @@ impl Source {
         not_an_image(&self.place, &problem.into())
     }
 
-    fn open_file(&self, name: &str) -> Result<Option<(Box<dyn Read + '_>, u64)>, ImageError> {
+    fn open_file(&self, name: &str) -> Result<Option<Opened<'_>>, ImageError> {
         match &self.content {
             Content::Folder(folder) => match rooted::open(folder, Path::new(name)) {
                 Ok(file) => {

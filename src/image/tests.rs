@@ -460,7 +460,7 @@ fn what_a_killed_process_left_is_swept() {
     let left = folder.path().join("store/tmp/new-left/layer/tree");
     fs::create_dir_all(&left).expect("made");
     fs::write(left.join("file"), "half").expect("written");
-    fs::set_permissions(&left, std::os::unix::fs::PermissionsExt::from_mode(0)).expect("closed");
+    fs::set_permissions(&left, std::os::unix::fs::PermissionsExt::from_mode(0o000)).expect("closed");
     store.prune().expect("swept");
     assert_eq!(listing(&folder.path().join("store")), before);
 }

@@ -73,6 +73,7 @@ pub fn unpack(stream: impl Read, to: &Path, limit: u64) -> Result<Unpacked, Unpa
         root,
         folders: BTreeMap::new(),
         left: limit,
+        privileged: Uid::effective().is_root(),
         notes: BTreeSet::new(),
         buffer: vec![0; 1 << 17],
     };
@@ -120,6 +121,7 @@ struct Unpacker<'a> {
     folders: BTreeMap<PathBuf, FolderFacts>,
     /// Bytes that may still be unpacked.
     left: u64,
+    privileged: bool,
     notes: BTreeSet<String>,
     buffer: Vec<u8>,
 }
@@ -186,14 +188,14 @@ impl Unpacker<'_> {
             EntryType::Fifo => {
                 mknodat(&self.here.1, name, SFlag::S_IFIFO, Mode::S_IRUSR, 0).map_err(failed)?;
                 self.own(name, facts.owner).map_err(failed)?;
-                self.permit(name, facts.mode).map_err(failed)?;
+                self.permit(name, facts.mode, 0o400).map_err(failed)?;
             }
             EntryType::Char | EntryType::Block => {
                 if !self.device(entry, kind, name).map_err(failed)? {
                     return Ok(());
                 }
                 self.own(name, facts.owner).map_err(failed)?;
-                self.permit(name, facts.mode).map_err(failed)?;
+                self.permit(name, facts.mode, 0o400).map_err(failed)?;
             }
             other => {
                 let letter = char::from(other.as_byte()).escape_default();
@@ -345,7 +347,7 @@ impl Unpacker<'_> {
         }
         file.set_len(size).map_err(failed)?;
         self.own(name, facts.owner).map_err(|errno| failed(errno.into()))?;
-        self.permit(name, facts.mode).map_err(|errno| failed(errno.into()))?;
+        self.permit(name, facts.mode, 0o400).map_err(|errno| failed(errno.into()))?;
         self.attributes(&file, &facts.extensions);
         Ok(())
     }
@@ -419,7 +421,17 @@ impl Unpacker<'_> {
         }
     }
 
-    fn permit(&self, name: &OsStr, mode: u32) -> nix::Result<()> {
+    /// Sets the mode. Without root, our own files must stay readable to ourselves, so that they can be
+    /// put together, packed for a VM, compared and removed.
+    fn permit(&mut self, name: &OsStr, mode: u32, least: u32) -> nix::Result<()> {
+        let mode = if self.privileged || mode & least == least {
+            mode
+        } else {
+            self.notes.insert(
+                "files that their owner may not read were made readable: only root can do without".into(),
+            );
+            mode | least
+        };
         // Never a link: it was made just now.
         fchmodat(&self.here.1, name, Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
     }
@@ -465,7 +477,7 @@ impl Unpacker<'_> {
 
     fn finish_folder(&mut self, name: &OsStr, facts: &FolderFacts) -> nix::Result<()> {
         self.own(name, facts.owner)?;
-        self.permit(name, facts.mode)?;
+        self.permit(name, facts.mode, 0o700)?;
         utimensat(&self.here.1, name, &facts.modified, &facts.modified, UtimensatFlags::NoFollowSymlink)
     }
 }
