@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::plan::{Effort, Step, order};
+use super::plan::{Effort, LEAST_ROUNDS, Step, order};
 use super::{ExperimentError, assemble};
 use crate::measure::clock::monotonic_ns;
 use crate::results::{self, BASELINE, CONTROL, HostFacts, Plan, PlannedWorkload, Results, SkippedRuntime};
@@ -80,7 +80,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
     let steps = order(names.len(), &rounds, comparison.seed);
     let mut run = Run { cells: &cells, workloads, progress, trials: Vec::new(), interrupted: false };
     run.warm_up()?;
-    run.footprints(comparison.effort.footprint_trials())?;
+    run.footprints(comparison.effort)?;
     run.count_syscalls()?;
     run.rounds(&steps, comparison, begin_ns)?;
     let (trials, interrupted) = (run.trials, run.interrupted);
@@ -197,9 +197,10 @@ impl Run<'_> {
     }
 
     /// Memory is sampled in trials of its own, since looking disturbs the clock.
-    fn footprints(&mut self, trials: u32) -> Result<(), ExperimentError> {
-        for round in 0..trials {
-            for cell in self.cells {
+    fn footprints(&mut self, effort: Effort) -> Result<(), ExperimentError> {
+        let trials = |cell: &Cell<'_>| effort.footprint_trials(cell.workload.planned.kind);
+        for round in 0..self.cells.iter().map(trials).max().unwrap_or(0) {
+            for cell in self.cells.iter().filter(|cell| round < trials(cell)) {
                 let watch =
                     if cell.workload.can_hold { Watch::HoldAndSampleMemory } else { Watch::SampleMemory };
                 if !self.trial(cell, &*cell.footprint, watch, round)? {
@@ -228,11 +229,19 @@ impl Run<'_> {
         begin_ns: u64,
     ) -> Result<(), ExperimentError> {
         let mut random = StdRng::seed_from_u64(comparison.seed.wrapping_add(1));
-        let deadline_ns = begin_ns + comparison.effort.budget().as_nanos() as u64;
+        let budget_ns = comparison.effort.budget().as_nanos() as u64;
+        let mut rounds = vec![0; self.workloads];
         for (index, step) in steps.iter().enumerate() {
             let begins_round = index == 0 || steps[index - 1].round != step.round;
-            if begins_round && index > 0 && monotonic_ns() > deadline_ns {
-                break;
+            if begins_round {
+                let spent_ns = monotonic_ns() - begin_ns;
+                let enough = rounds.iter().all(|rounds| *rounds >= LEAST_ROUNDS);
+                if spent_ns > 2 * budget_ns || enough && spent_ns > budget_ns {
+                    break;
+                }
+            }
+            if step.runtime == 0 {
+                rounds[step.workload] += 1;
             }
             let cell = &self.cells[step.runtime * self.workloads + step.workload];
             self.progress.trial(index, steps.len(), cell.runtime, &cell.workload.planned.name);

@@ -6,7 +6,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
+use crate::results::WorkloadKind;
 pub use crate::workload::catalogue::Effort;
+
+/// The fewest rounds of a workload from which an interval can be had (`src/stats/`).
+pub const LEAST_ROUNDS: u32 = 6;
 
 impl Effort {
     /// Rounds of a workload that only starts up.
@@ -21,22 +25,23 @@ impl Effort {
     /// Rounds of a workload that computes.
     pub fn work_rounds(self) -> u32 {
         match self {
-            Effort::Quick => 5,
-            Effort::Default => 11,
+            Effort::Quick => 6,
+            Effort::Default => 10,
             Effort::Thorough => 50,
         }
     }
 
-    /// Footprint trials of every cell.
-    pub fn footprint_trials(self) -> u32 {
-        match self {
-            Effort::Quick => 1,
-            Effort::Default => 3,
-            Effort::Thorough => 10,
+    /// Footprint trials of a cell: enough for an interval where the workload itself needs no memory and
+    /// the headline is made from, one elsewhere.
+    pub fn footprint_trials(self, kind: WorkloadKind) -> u32 {
+        match (self, kind) {
+            (Effort::Thorough, _) => 10,
+            (_, WorkloadKind::Startup | WorkloadKind::Own) => 7,
+            (_, _) => 1,
         }
     }
 
-    /// No new round begins after this.
+    /// No new round begins after this, once there are [`LEAST_ROUNDS`], nor after twice this time.
     pub fn budget(self) -> Duration {
         Duration::from_secs(match self {
             Effort::Quick => 15,

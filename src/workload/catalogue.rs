@@ -36,8 +36,8 @@ pub enum Output {
 pub struct Sizes {
     /// For a look at whether all works: a fraction of the default.
     pub quick: Known,
-    /// What the program does without an argument: some 20 to 60 ms on a server of the 2020s, less
-    /// where a system call in a VM may be a hundred times dearer.
+    /// What the program does without an argument: some 20 to 60 ms on a server of the 2020s, much
+    /// less where a system call in a VM may be some hundred times dearer (on a software KVM).
     pub default: Known,
     /// For narrow intervals: about five times the default.
     pub thorough: Known,
@@ -224,8 +224,8 @@ pub static BUILTINS: &[Builtin] = &[
         description: "makes SIZE null system calls",
         kind: WorkloadKind::Calls,
         output: sized(
-            (2_000, "90c09989f5ecb1a9"),
-            (20_000, "90cfe7eff5f5b3a9"),
+            (1_000, "90bfb78af5ec2ca9"),
+            (5_000, "90c316bef5ee28a9"),
             (100_000, "9112481ff61cc3a9"),
         ),
     },
@@ -243,7 +243,7 @@ pub static BUILTINS: &[Builtin] = &[
         name: "files",
         description: "creates, writes, reads and deletes SIZE small files",
         kind: WorkloadKind::Calls,
-        output: sized((50, "7a26f149fd627e55"), (400, "a330546001912c5a"), (2_000, "1af6000ad26841f7")),
+        output: sized((20, "4901d6a4c5d37203"), (80, "3d077d3f279604a8"), (400, "a330546001912c5a")),
     },
     Builtin {
         name: "probe",

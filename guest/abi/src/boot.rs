@@ -13,12 +13,15 @@ pub const MAX_AREAS: usize = 1023;
 pub struct BootInfo {
     /// Guest physical address of the top-level page table.
     pub page_table: u64,
-    /// Bytes of guest memory that the kernel may hand out, from offset 0.
+    /// Configured memory in bytes.
     pub memory_bytes: u64,
-    /// Offset of the first free byte of guest memory, page aligned: everything below is in use.
+    /// Offset of that memory. From here on guest memory is zero at the start, and again after a release.
+    pub memory_offset: u64,
+    /// Offset of its first free byte, page aligned. Before it are the bitmap of free frames
+    /// ([`layout::bitmap_bytes`]) and the program's first blank pages.
     pub free_offset: u64,
-    /// Offset from which on guest memory is zero at the start, and again after a release.
-    pub blank_offset: u64,
+    /// Offset up to which the VM has its memory already; see [`crate::Hypercall::MoreMemory`].
+    pub ready_offset: u64,
     /// Bytes of the window with the contents of the initial tree's files, at [`layout::FILES_MAP`].
     pub files_bytes: u64,
     /// Bytes of the packed description of the initial tree, at the first page behind the window.
@@ -70,8 +73,8 @@ const _: () = {
     assert!(size_of::<Area>() == 24);
     assert!(offset_of!(AreaTable, areas) == 8);
     assert!(size_of::<AreaTable>() as u64 <= layout::CLOCK_PAGE - layout::AREA_TABLE);
-    assert!(offset_of!(BootInfo, brk_start) == 6 * 8);
-    assert!(size_of::<BootInfo>() == 7 * 8);
+    assert!(offset_of!(BootInfo, brk_start) == 7 * 8);
+    assert!(size_of::<BootInfo>() == 8 * 8);
     assert!(size_of::<BootInfo>() as u64 <= layout::PAGE);
     assert!(size_of::<ClockPage>() == 32);
 };

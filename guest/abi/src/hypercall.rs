@@ -47,11 +47,14 @@ pub enum Hypercall {
     Copy = 14,
     /// Fill `args[2]` bytes of guest memory from virtual address `args[0]` on with the byte `args[1]`.
     Fill = 15,
+    /// Give the VM all of its configured memory: at the start it has only the first part, since KVM takes
+    /// time for every page of memory that a VM might use.
+    MoreMemory = 16,
 }
 
 impl Hypercall {
     /// Every hypercall.
-    pub const ALL: [Hypercall; 15] = [
+    pub const ALL: [Hypercall; 16] = [
         Hypercall::Enter,
         Hypercall::ConsoleWrite,
         Hypercall::ConsoleRead,
@@ -67,6 +70,7 @@ impl Hypercall {
         Hypercall::Release,
         Hypercall::Copy,
         Hypercall::Fill,
+        Hypercall::MoreMemory,
     ];
 
     /// The hypercall with this number.
@@ -92,6 +96,7 @@ impl Hypercall {
             Hypercall::Release => "release memory",
             Hypercall::Copy => "copy",
             Hypercall::Fill => "fill",
+            Hypercall::MoreMemory => "more memory",
         }
     }
 }

@@ -71,6 +71,11 @@ pub const HOLE_START: u64 = 3 << 30;
 /// End of the hole.
 pub const HOLE_END: u64 = 4 << 30;
 
+/// Bytes of the bitmap of free frames of so much memory: a bit for each page, in whole pages.
+pub const fn bitmap_bytes(memory_bytes: u64) -> u64 {
+    memory_bytes.div_ceil(8 * PAGE).next_multiple_of(PAGE)
+}
+
 /// Guest physical address of the byte `offset` of guest memory.
 pub const fn physical(offset: u64) -> u64 {
     if offset < HOLE_START { offset } else { offset + (HOLE_END - HOLE_START) }

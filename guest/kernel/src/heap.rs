@@ -52,7 +52,11 @@ impl State {
         // What is left of the old chunk is lost: less than one block of this size.
         let Some(chunk) = take(CHUNK) else {
             // Memory is all but used up: a single page may still be found.
-            return if bytes <= PAGE { take(PAGE).map_or(ptr::null_mut(), |page| page as *mut u8) } else { ptr::null_mut() };
+            return if bytes <= PAGE {
+                take(PAGE).map_or(ptr::null_mut(), |page| page as *mut u8)
+            } else {
+                ptr::null_mut()
+            };
         };
         self.chunk = chunk + bytes;
         self.chunk_end = chunk + CHUNK;

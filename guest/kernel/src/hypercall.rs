@@ -14,7 +14,9 @@ fn page() -> *mut HypercallPage {
 fn ring(call: Hypercall) {
     // SAFETY: an `out` to the doorbell makes the VMM read and write the hypercall page and the memory
     // that its segments name; the compiler assumes that this assembly may touch any memory.
-    unsafe { asm!("out dx, eax", in("dx") DOORBELL, in("eax") call as u32, options(nostack, preserves_flags)) };
+    unsafe {
+        asm!("out dx, eax", in("dx") DOORBELL, in("eax") call as u32, options(nostack, preserves_flags))
+    };
 }
 
 /// Makes a call about a list of segments that was filled in by [`Segments`].
@@ -117,6 +119,11 @@ pub fn copy(to: u64, from: u64, bytes: u64) -> bool {
 /// Fills mapped addresses. False: it did not work.
 pub fn fill(to: u64, byte: u8, bytes: u64) -> bool {
     call(Hypercall::Fill, [to, byte.into(), bytes, 0]).is_ok()
+}
+
+/// Asks for the rest of memory. False: there is none.
+pub fn more_memory() -> bool {
+    call(Hypercall::MoreMemory, [0; 4]).is_ok()
 }
 
 /// Writes one stretch of memory to stream 1 or 2, and returns what a system call does.

@@ -91,14 +91,27 @@ impl Kernel {
         let [a, b, c, d, ..] = args;
         let memory = &mut self.memory;
         Some(match number {
-            nr::GETTID | nr::GETPGRP | nr::GETPGID | nr::GETSID | nr::SETSID | nr::SET_TID_ADDRESS => Ok(PROCESS),
+            nr::GETTID | nr::GETPGRP | nr::GETPGID | nr::GETSID | nr::SETSID | nr::SET_TID_ADDRESS => {
+                Ok(PROCESS)
+            }
             nr::GETUID | nr::GETGID | nr::GETEUID | nr::GETEGID | nr::SCHED_YIELD => Ok(0),
             // Root may become anyone, and nothing here looks at who anyone is.
-            nr::SETUID | nr::SETGID | nr::SETREUID | nr::SETREGID | nr::SETRESUID | nr::SETRESGID
-            | nr::SETGROUPS | nr::SETPGID | nr::GETGROUPS | nr::SET_ROBUST_LIST | nr::PERSONALITY => Ok(0),
-            nr::GETRESUID | nr::GETRESGID => {
-                memory.write(a, 0u32).and_then(|()| memory.write(b, 0u32)).and_then(|()| memory.write(c, 0u32)).map(|()| 0)
-            }
+            nr::SETUID
+            | nr::SETGID
+            | nr::SETREUID
+            | nr::SETREGID
+            | nr::SETRESUID
+            | nr::SETRESGID
+            | nr::SETGROUPS
+            | nr::SETPGID
+            | nr::GETGROUPS
+            | nr::SET_ROBUST_LIST
+            | nr::PERSONALITY => Ok(0),
+            nr::GETRESUID | nr::GETRESGID => memory
+                .write(a, 0u32)
+                .and_then(|()| memory.write(b, 0u32))
+                .and_then(|()| memory.write(c, 0u32))
+                .map(|()| 0),
             nr::CLOCK_GETTIME => match self.clock.read(a) {
                 Some(ns) => write_time(memory, b, ns),
                 None => Err(Errno::EINVAL),
@@ -122,10 +135,22 @@ impl Kernel {
             nr::PAUSE => loop {
                 console::sleep(LONGEST_SLEEP);
             },
-            nr::ALARM => if a == 0 { Ok(0) } else { return None },
+            nr::ALARM => {
+                if a == 0 {
+                    Ok(0)
+                } else {
+                    return None;
+                }
+            }
             nr::SETITIMER => match memory.read::<[u64; 4]>(b) {
                 // Only stopping a timer works: there are no timers.
-                Ok([_, _, 0, 0]) => if c == 0 { Ok(0) } else { memory.write(c, [0u64; 4]).map(|()| 0) },
+                Ok([_, _, 0, 0]) => {
+                    if c == 0 {
+                        Ok(0)
+                    } else {
+                        memory.write(c, [0u64; 4]).map(|()| 0)
+                    }
+                }
                 Ok(_) => return None,
                 Err(errno) => Err(errno),
             },
@@ -135,13 +160,27 @@ impl Kernel {
             nr::UNAME => uname(memory, a),
             nr::GETRLIMIT => write_limit(memory, a, b),
             nr::SETRLIMIT => Ok(0),
-            nr::PRLIMIT64 => if a > PROCESS { Err(ESRCH) } else if d == 0 { Ok(0) } else { write_limit(memory, b, d) },
+            nr::PRLIMIT64 => {
+                if a > PROCESS {
+                    Err(ESRCH)
+                } else if d == 0 {
+                    Ok(0)
+                } else {
+                    write_limit(memory, b, d)
+                }
+            }
             nr::GETRUSAGE => self.getrusage(b),
             nr::SYSINFO => self.sysinfo(a),
             nr::GETPRIORITY => Ok(20),
             nr::SETPRIORITY => Ok(0),
             nr::WAIT4 => Err(ECHILD),
-            nr::SCHED_GETAFFINITY => if b < 8 { Err(Errno::EINVAL) } else { memory.write(c, 1u64).map(|()| 8) },
+            nr::SCHED_GETAFFINITY => {
+                if b < 8 {
+                    Err(Errno::EINVAL)
+                } else {
+                    memory.write(c, 1u64).map(|()| 8)
+                }
+            }
             nr::GETCPU => {
                 let cpu = if a != 0 { memory.write(a, 0u32) } else { Ok(()) };
                 cpu.and_then(|()| if b != 0 { memory.write(b, 0u32) } else { Ok(()) }).map(|()| 0)

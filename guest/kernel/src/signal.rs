@@ -17,6 +17,8 @@ const SIGBUS: u32 = 7;
 const SIGFPE: u32 = 8;
 const SIGKILL: u32 = 9;
 const SIGSEGV: u32 = 11;
+/// Writing to a pipe that nobody reads any more raises it.
+pub const SIGPIPE: u64 = 13;
 const SIGSTOP: u32 = 19;
 /// Signals whose default is to do nothing (or to stop, which nobody could undo here): SIGCHLD, SIGCONT,
 /// SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG, SIGWINCH.
@@ -232,9 +234,28 @@ impl Signals {
         saved[CONTEXT + 3] = stack_flags | if on_stack { SS_ONSTACK } else { 0 };
         saved[CONTEXT + 4] = stack_bytes;
         saved[REGISTERS..REGISTERS + 23].copy_from_slice(&[
-            rest.r8, rest.r9, rest.r10, rest.r11, frame.r12, frame.r13, frame.r14, frame.r15, rest.rdi, rest.rsi,
-            frame.rbp, frame.rbx, rest.rdx, rest.rax, rest.rcx, rsp, rest.ret.rip, rest.ret.rflags,
-            u64::from(layout::USER_CODE) | u64::from(layout::USER_DATA) << 48, rest.error, vector, self.blocked,
+            rest.r8,
+            rest.r9,
+            rest.r10,
+            rest.r11,
+            frame.r12,
+            frame.r13,
+            frame.r14,
+            frame.r15,
+            rest.rdi,
+            rest.rsi,
+            frame.rbp,
+            frame.rbx,
+            rest.rdx,
+            rest.rax,
+            rest.rcx,
+            rsp,
+            rest.ret.rip,
+            rest.ret.rflags,
+            u64::from(layout::USER_CODE) | u64::from(layout::USER_DATA) << 48,
+            rest.error,
+            vector,
+            self.blocked,
             address,
         ]);
         saved[MASK] = self.blocked;

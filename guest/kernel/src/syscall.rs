@@ -5,7 +5,7 @@ use guest_abi::layout::{PAGE, rights};
 use crate::entry::SyscallFrame;
 use crate::files::{self, Surroundings};
 use crate::kernel::Kernel;
-use crate::{console, hypercall, kernel};
+use crate::{console, hypercall, kernel, signal};
 
 pub use guest_files::Errno;
 
@@ -39,7 +39,12 @@ fn any_syscall(frame: &SyscallFrame) -> i64 {
     let kernel = unsafe { kernel::kernel() };
     match kernel.dispatch(frame.number, frame.args) {
         Ok(value) => value as i64,
-        Err(errno) => -i64::from(errno.0),
+        Err(errno) => {
+            if errno == Errno::EPIPE {
+                let _ = kernel.signals.send(signal::SIGPIPE);
+            }
+            -i64::from(errno.0)
+        }
     }
 }
 
@@ -94,10 +99,12 @@ impl Kernel {
             nr::TGKILL if a == 1 && b == 1 => self.signals.send(c),
             nr::KILL | nr::TKILL | nr::TGKILL => Err(ESRCH),
             nr::GETRANDOM => console::random(&mut self.memory, a, b),
-            _ => self.process_call(number, args).or_else(|| self.file_call(number, args)).unwrap_or_else(|| {
-                hypercall::missing_call(number);
-                Err(Errno::ENOSYS)
-            }),
+            _ => self.process_call(number, args).or_else(|| self.file_call(number, args)).unwrap_or_else(
+                || {
+                    hypercall::missing_call(number);
+                    Err(Errno::ENOSYS)
+                },
+            ),
         }
     }
 
@@ -124,7 +131,8 @@ impl Kernel {
         let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
         let replace = flags & MAP_FIXED_NOREPLACE == 0;
         let rights = rights as u32 & 7;
-        if rights & rights::WRITE != 0 && flags & MAP_NORESERVE == 0 && bytes > self.memory.total_and_free().0 {
+        if rights & rights::WRITE != 0 && flags & MAP_NORESERVE == 0 && bytes > self.memory.total_and_free().0
+        {
             return Err(Errno::ENOMEM);
         }
         if flags & MAP_ANONYMOUS != 0 {

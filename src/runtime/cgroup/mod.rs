@@ -3,7 +3,8 @@
 //!
 //! A group is made below the launcher's own group, or, where version 2 forbids that (a group with
 //! processes may not hand controllers down), below the nearest ancestor that already does. Nothing
-//! of the host's is changed: no controller is switched on, no process of others is moved.
+//! of the host's is changed: no process of others is moved, and no controller is switched on, save by an
+//! ordinary user in a subtree that was handed over to them.
 
 use std::fs;
 use std::io::{self, Write};
@@ -37,7 +38,8 @@ struct Member {
     path: PathBuf,
     /// What a child writes `0` to in order to join (version 1: `tasks`).
     /// On version 2 it is the group's folder, for `CLONE_INTO_CGROUP`.
-    entry: OwnedFd,
+    /// Gone once the child is in.
+    entry: Option<OwnedFd>,
 }
 
 impl Place {
@@ -76,7 +78,7 @@ impl Member {
             // The error that is being returned says more than a failure to undo would.
             let _ = fs::remove_dir(&path);
         })?;
-        let member = Member { version: branch.version, path, entry };
+        let member = Member { version: branch.version, path, entry: Some(entry) };
         for (file, value) in branch.settings(limits) {
             if let Err(error) = write(&member.path.join(file), &value) {
                 let _ = fs::remove_dir(&member.path);
@@ -117,13 +119,23 @@ impl Cgroup {
 
     /// On version 2: the folder for `CLONE_INTO_CGROUP`.
     pub fn clone_into(&self) -> Option<BorrowedFd<'_>> {
-        self.members.iter().find(|member| member.version == Version::Two).map(|member| member.entry.as_fd())
+        let member = self.members.iter().find(|member| member.version == Version::Two)?;
+        member.entry.as_ref().map(AsFd::as_fd)
     }
 
     /// On version 1: the files to which the child writes `0` to join. Moving itself, alone, is what
     /// spares the child the grace period (milliseconds) that a write of another's id waits for.
     pub fn join_files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.members.iter().filter(|member| member.version == Version::One).map(|member| member.entry.as_fd())
+        let on_version_1 = self.members.iter().filter(|member| member.version == Version::One);
+        on_version_1.filter_map(|member| member.entry.as_ref().map(AsFd::as_fd))
+    }
+
+    /// Closes the ways in, once the child has joined: a thousand living sandboxes are as many
+    /// descriptors fewer.
+    pub fn close_entries(&mut self) {
+        for member in &mut self.members {
+            member.entry = None;
+        }
     }
 
     /// Moves a process here. Waits for a grace period, so not for use inside a clock.

@@ -189,7 +189,7 @@ fn inside(group: &Path, root: &Path) -> Option<PathBuf> {
     group.strip_prefix(root).map(Path::to_owned).ok()
 }
 
-/// Asks the kernel without making anything: may we write in `folder`, may a process of ours join a
+/// Asks the kernel without making a group: may we write in `folder`, may a process of ours join a
 /// group there, and which controllers does it hand down?
 fn usable(version: Version, folder: &Path, offered: &[&'static str]) -> Option<Vec<&'static str>> {
     if !writable(folder) {
@@ -202,11 +202,24 @@ fn usable(version: Version, folder: &Path, offered: &[&'static str]) -> Option<V
             if !writable(&folder.join("cgroup.procs")) {
                 return None;
             }
-            let handed_down = fs::read_to_string(folder.join("cgroup.subtree_control")).ok()?;
+            let subtree = folder.join("cgroup.subtree_control");
+            if is_ordinary_user() {
+                // The folder is a subtree that was handed over to this user, who is the one to switch
+                // its controllers on. A group with processes in it refuses.
+                for controller in CONTROLLERS {
+                    let _ = fs::write(&subtree, format!("+{controller}"));
+                }
+            }
+            let handed_down = fs::read_to_string(subtree).ok()?;
             let has = |name: &&str| handed_down.split_whitespace().any(|controller| controller == *name);
             Some(CONTROLLERS.into_iter().filter(has).collect())
         }
     }
+}
+
+fn is_ordinary_user() -> bool {
+    // SAFETY: only returns a number.
+    unsafe { libc::geteuid() != 0 }
 }
 
 fn writable(path: &Path) -> bool {

@@ -216,7 +216,7 @@ impl ContainerRecipe {
 impl Recipe for ContainerRecipe {
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
         let stdio = above_standard(launch.stdio)?;
-        let cgroup = self.cgroup(launch.board)?;
+        let mut cgroup = self.cgroup(launch.board)?;
         let join: Vec<RawFd> =
             cgroup.iter().flat_map(Cgroup::join_files).map(|file| file.as_raw_fd()).collect();
         let (pipe, ending) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
@@ -261,6 +261,9 @@ impl Recipe for ContainerRecipe {
         };
         match cloned {
             Ok((pid, pidfd)) => {
+                if let (Some(cgroup), Afterwards::BecomeInit { .. }) = (&mut cgroup, setup.afterwards) {
+                    cgroup.close_entries();
+                }
                 let ending = Ending(Box::new(move |board| init::read_ending(&pipe, board)));
                 Ok(Started { pid, pidfd, cgroup, ending: Some(ending) })
             }

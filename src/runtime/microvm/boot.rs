@@ -43,6 +43,13 @@ pub struct BootImage {
 }
 
 impl BootImage {
+    /// Room for any image of a program: the kernel, tables, the largest arguments. Each large page of the
+    /// program, and each GiB of memory, may take a page table.
+    pub fn most_bytes(program: &Program<'_>, memory_bytes: u64) -> u64 {
+        const ALWAYS: u64 = 3 << 20;
+        ALWAYS + (program.span() / LARGE_PAGE + memory_bytes / (1 << 30)) * PAGE
+    }
+
     /// Builds the image for a program.
     pub fn build(
         spec: &LaunchSpec,
@@ -62,7 +69,7 @@ impl BootImage {
             tables.map_large(&mut image, DIRECT_MAP + physical(at), at, kernel_bits(true, false));
             at += LARGE_PAGE;
         }
-        for at in (layout.files..layout.end).step_by(LARGE_PAGE as usize) {
+        for at in (layout.files..layout.memory).step_by(LARGE_PAGE as usize) {
             tables.map_large(&mut image, FILES_MAP + (at - layout.files), at, kernel_bits(false, false));
         }
         descriptors::write_tables(&mut image, &header);
@@ -84,20 +91,21 @@ impl BootImage {
         tables.map(&mut image, USER_CLOCK_PAGE, CLOCK_PAGE, user_bits(false, false));
         tables.map(&mut image, VDSO, vdso, user_bits(false, true));
 
-        // From here on the image does not grow: blank memory begins behind it.
-        let blank_offset = image.end();
         let stack_pages = (0..PREMAPPED_STACK_PAGES).map(|page| (stack_low + page * PAGE, stack_bits));
         loaded.blank.extend(stack_pages);
-        let mut free_offset = blank_offset;
+        let mut free_offset = layout.memory + bitmap_bytes(layout.memory_bytes());
         for (address, bits) in loaded.blank {
             tables.map(&mut image, address, free_offset, bits);
             free_offset += PAGE;
         }
-        if free_offset + LEAST_MEMORY / 2 > layout.ram_bytes {
+        if free_offset + LEAST_MEMORY / 4 > layout.ready {
             return Err(RuntimeError::BadSpec(format!(
                 "the program does not fit into {} MiB; give the microVM more with --memory",
-                layout.ram_bytes >> 20
+                layout.memory_bytes() >> 20
             )));
+        }
+        if image.end() > layout.program {
+            return Err(RuntimeError::BadSpec("the program has too many or too scattered segments".into()));
         }
 
         for (start, rights) in [(USER_CLOCK_PAGE, rights::READ), (VDSO, rights::READ | rights::EXECUTE)] {
@@ -113,9 +121,10 @@ impl BootImage {
         write_areas(&mut image, &loaded.areas).map_err(bad)?;
         for (field, value) in [
             (offset_of!(BootInfo, page_table), tables.root()),
-            (offset_of!(BootInfo, memory_bytes), layout.ram_bytes),
+            (offset_of!(BootInfo, memory_bytes), layout.memory_bytes()),
+            (offset_of!(BootInfo, memory_offset), layout.memory),
             (offset_of!(BootInfo, free_offset), free_offset),
-            (offset_of!(BootInfo, blank_offset), blank_offset),
+            (offset_of!(BootInfo, ready_offset), layout.ready),
             (offset_of!(BootInfo, files_bytes), files.window_bytes),
             (offset_of!(BootInfo, tree_bytes), files.tree_bytes),
             (offset_of!(BootInfo, brk_start), loaded.brk_start),

@@ -11,8 +11,7 @@ use guest_abi::Segment;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
 use vm_memory::mmap::MmapRegionBuilder;
 use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion, GuestRegionMmap,
-    VolatileSlice,
+    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestRegionMmap, VolatileSlice,
 };
 
 use super::memory_layout::*;
@@ -52,7 +51,7 @@ impl GuestMemory {
             // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
             unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), 0)? };
         }
-        let regions = layout.slots().map(|(offset, bytes)| {
+        let regions = layout.pieces().into_iter().map(|(offset, bytes)| {
             // SAFETY: the bytes belong to our mapping, which is never unmapped.
             let mapped = unsafe {
                 MmapRegionBuilder::new(bytes as usize)
@@ -68,11 +67,12 @@ impl GuestMemory {
         Ok(GuestMemory { base, layout, regions })
     }
 
-    /// For `KVM_SET_USER_MEMORY_REGION`: guest physical address, bytes, host address.
-    pub fn slots(&self) -> impl Iterator<Item = (u64, u64, u64)> {
-        self.regions.iter().filter_map(|region| {
-            let host = region.get_host_address(vm_memory::MemoryRegionAddress(0)).ok()?;
-            Some((region.start_addr().0, region.len(), host as u64))
+    /// For `KVM_SET_USER_MEMORY_REGION`: guest physical address, bytes, host address. Those of the start,
+    /// then those for later.
+    pub fn slots(&self) -> [Vec<(u64, u64, u64)>; 2] {
+        self.layout.slots().map(|slots| {
+            let host = self.base.as_ptr() as u64;
+            slots.into_iter().map(|(offset, bytes)| (physical(offset), bytes, host + offset)).collect()
         })
     }
 
@@ -111,7 +111,11 @@ impl GuestMemory {
     pub fn release(&self, segment: Segment) -> Result<(), OutOfBounds> {
         let start = offset(segment.physical);
         let end = start.checked_add(segment.bytes).ok_or(OutOfBounds)?;
-        if !start.is_multiple_of(PAGE) || !end.is_multiple_of(PAGE) || end > self.layout.ram_bytes {
+        if !start.is_multiple_of(PAGE)
+            || !end.is_multiple_of(PAGE)
+            || start < self.layout.memory
+            || end > self.layout.end
+        {
             return Err(OutOfBounds);
         }
         // Checks that the addresses are guest memory in one piece.

@@ -105,6 +105,11 @@ impl<'a> Program<'a> {
         })
     }
 
+    /// Bytes of addresses that the segments take.
+    pub fn span(&self) -> u64 {
+        self.segments.iter().map(|segment| segment_end(segment) - page_down(segment.p_vaddr)).sum()
+    }
+
     /// Maps the program into the guest, its file being at `window`.
     pub fn load(&self, image: &mut Image, tables: &mut PageTables, window: u64) -> Loaded {
         let mut loaded = Loaded { areas: Vec::new(), blank: Vec::new(), brk_start: 0 };

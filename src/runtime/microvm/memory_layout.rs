@@ -16,14 +16,15 @@
 //!               page tables           of the kernel and of the program's image
 //!               private copies        program pages that hold bss or are shared by two segments
 //!               initial stack         argv, envp, auxv
-//!  blank        ← end of the boot image; zero from here on
-//!               first pages of bss and stack, mapped but not touched
-//!  free         handed out by the guest kernel
-//!               bitmap of free frames (last bytes of memory)
-//!  ram          ← end of the configured memory, 2 MiB aligned
-//!               program window        the ELF file, page for page: host page cache, copied when written
-//!               file window           contents of the initial file tree, likewise, and behind them the
+//!               (free up to a large page)
+//!  program      program window        the ELF file, page for page: host page cache, copied when written
+//!  files        file window           contents of the initial file tree, likewise, and behind them the
 //!                                     packed description of the tree
+//!  memory       bitmap                of free frames
+//!               first blank pages     of bss and stack, mapped but not touched
+//!               free                  handed out by the guest kernel
+//!  ready        ← the VM starts with memory up to here, and gets the rest when it needs it
+//!  end
 //!
 //! guest virtual
 //!
@@ -37,8 +38,8 @@
 //!  0xffff_ffff_8000_0000  the first pages of guest memory again: where the kernel is linked
 //! ```
 //!
-//! Everything up to `blank` is the *boot image*: made once for a spec, kept in a memory file, and
-//! mapped privately by every VM, so that a VM only pays for the pages that it writes.
+//! Everything before the program window is the *boot image*: made once for a spec, kept in a memory file,
+//! and mapped privately by every VM, so that a VM only pays for the pages that it writes.
 
 pub use guest_abi::layout::*;
 
@@ -55,35 +56,63 @@ pub const PREMAPPED_BSS_PAGES: u64 = 1024;
 /// Pages of stack below the initial content that are mapped before the start.
 pub const PREMAPPED_STACK_PAGES: u64 = 16;
 
-/// Offsets of the parts behind the configured memory.
+/// Memory that a VM has from the start. KVM allocates records for every page of a memory slot, needed or
+/// not: 250 MiB take it some 150 us.
+pub const FIRST_MEMORY: u64 = 32 << 20;
+
+/// Offsets of the parts of guest memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// End of the configured memory.
-    pub ram_bytes: u64,
-    /// Start of the program window.
+    /// Start of the program window, and end of the room for the boot image.
     pub program: u64,
     /// Start of the file window.
     pub files: u64,
+    /// Start of the configured memory.
+    pub memory: u64,
+    /// End of the part of it that a VM has from the start.
+    pub ready: u64,
     /// End of everything.
     pub end: u64,
 }
 
 impl Layout {
-    /// For this much configured memory (rounded down to large pages) and these files' sizes.
-    pub fn new(memory_bytes: u64, program_bytes: u64, files_bytes: u64) -> Layout {
-        let ram_bytes = memory_bytes & !(LARGE_PAGE - 1);
-        let program = ram_bytes;
-        // On a large page, for the guest kernel's second mapping of it.
+    /// For a boot image of at most `image_bytes`, and for this much configured memory (rounded down to
+    /// large pages). The windows begin at large pages, for the guest kernel's mappings.
+    pub fn new(image_bytes: u64, program_bytes: u64, files_bytes: u64, memory_bytes: u64) -> Layout {
+        let program = image_bytes.next_multiple_of(LARGE_PAGE);
         let files = (program + program_bytes).next_multiple_of(LARGE_PAGE);
-        let end = (files + files_bytes.next_multiple_of(PAGE)).next_multiple_of(LARGE_PAGE);
-        Layout { ram_bytes, program, files, end }
+        let memory = (files + files_bytes).next_multiple_of(LARGE_PAGE);
+        let memory_bytes = memory_bytes & !(LARGE_PAGE - 1);
+        let first = (FIRST_MEMORY + bitmap_bytes(memory_bytes)).next_multiple_of(LARGE_PAGE);
+        // A rest as small as that is not worth a second slot.
+        let ready = if memory_bytes <= 2 * first { memory_bytes } else { first };
+        Layout { program, files, memory, ready: memory + ready, end: memory + memory_bytes }
     }
 
-    /// The slots of guest physical memory: offset, and bytes.
-    pub fn slots(&self) -> impl Iterator<Item = (u64, u64)> {
-        let below = self.end.min(HOLE_START);
-        [(0, below), (below, self.end - below)].into_iter().filter(|(_, bytes)| *bytes > 0)
+    /// Configured memory in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        self.end - self.memory
     }
+
+    /// The slots of guest physical memory, as offset and bytes: those of the start, then those for later.
+    pub fn slots(&self) -> [Vec<(u64, u64)>; 2] {
+        [pieces(0, self.ready), pieces(self.ready, self.end)]
+    }
+
+    /// All of guest memory in pieces that are physically one.
+    pub fn pieces(&self) -> Vec<(u64, u64)> {
+        pieces(0, self.end)
+    }
+}
+
+/// A range of offsets, cut where the hole is.
+fn pieces(start: u64, end: u64) -> Vec<(u64, u64)> {
+    let cut = HOLE_START.clamp(start, end);
+    [(start, cut), (cut, end)]
+        .into_iter()
+        .filter(|(from, to)| from < to)
+        .map(|(from, to)| (from, to - from))
+        .collect()
 }
 
 #[cfg(test)]
@@ -91,14 +120,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_memory_is_one_slot_and_large_memory_leaves_the_hole_free() {
-        let small = Layout::new(256 << 20, 5000, 0);
-        assert_eq!(small.files - small.program, LARGE_PAGE);
-        assert_eq!(small.slots().collect::<Vec<_>>(), [(0, small.end)]);
-        let large = Layout::new(5 << 30, 5000, 100);
-        let slots: Vec<_> = large.slots().collect();
-        assert_eq!(slots, [(0, HOLE_START), (HOLE_START, large.end - HOLE_START)]);
-        assert_eq!(physical(slots[1].0), HOLE_END);
+    fn the_parts_follow_each_other_and_the_slots_cover_them() {
+        for memory in [8 << 20, 256 << 20, 5 << 30] {
+            let layout = Layout::new(300_000, 5000, 3 << 20, memory);
+            assert!(layout.program >= 300_000 && layout.files >= layout.program + 5000);
+            assert!(layout.memory >= layout.files + (3 << 20));
+            assert_eq!(layout.memory_bytes(), memory);
+            let mut at = 0;
+            for (offset, bytes) in layout.slots().concat() {
+                assert_eq!(offset, at);
+                at += bytes;
+                // In one piece physically, and not in the hole.
+                assert_eq!(physical(offset + bytes - 1) - physical(offset), bytes - 1);
+                assert!(physical(offset + bytes - 1) < HOLE_START || physical(offset) >= HOLE_END);
+            }
+            assert_eq!(at, layout.end);
+        }
+    }
+
+    #[test]
+    fn much_memory_costs_the_start_no_more_than_little() {
+        let layout = Layout::new(0, 0, 0, 64 << 30);
+        assert!(layout.ready - layout.memory <= 2 * FIRST_MEMORY);
     }
 
     #[test]

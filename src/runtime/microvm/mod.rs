@@ -117,7 +117,8 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         signal_stack: unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) }.max(2048),
     };
     let mut files = FileTree::pack(spec, &path, &content)?;
-    let layout = Layout::new(memory_bytes, bytes, files.bytes());
+    let image_bytes = BootImage::most_bytes(&program, memory_bytes);
+    let layout = Layout::new(image_bytes, bytes, files.bytes(), memory_bytes);
     let path = CString::new(path.into_os_string().into_vec())
         .map_err(|_| RuntimeError::BadSpec("the program's path holds a zero byte".into()))?;
     let image = BootImage::build(spec, &program, &path, &layout, &files, hardware)?;

@@ -83,8 +83,8 @@ impl<'a> Guest<'a> {
         }
     }
 
-    /// Runs it to its end.
-    pub fn run(&mut self) -> Ending {
+    /// Runs it to its end. `more_memory` gives the VM the rest of its memory.
+    pub fn run(&mut self, more_memory: &mut dyn FnMut() -> Result<(), kvm_ioctls::Error>) -> Ending {
         loop {
             let entered_ns = monotonic_ns();
             let exit = self.run_once();
@@ -98,7 +98,7 @@ impl<'a> Guest<'a> {
             let Some(call) = Hypercall::from_number(number) else {
                 return Ending::Death(death::by_unexpected_exit(&format!("hypercall {number}"), self.rip()));
             };
-            let ending = self.answer(call);
+            let ending = self.answer(call, more_memory);
             self.exits.count(call.name(), monotonic_ns() - exited_ns);
             if let Some(ending) = ending {
                 return ending;
@@ -162,7 +162,11 @@ impl<'a> Guest<'a> {
     }
 
     /// Serves a hypercall; some of them end the guest.
-    fn answer(&mut self, call: Hypercall) -> Option<Ending> {
+    fn answer(
+        &mut self,
+        call: Hypercall,
+        more_memory: &mut dyn FnMut() -> Result<(), kvm_ioctls::Error>,
+    ) -> Option<Ending> {
         let args = self.args();
         let result = match call {
             Hypercall::Enter => {
@@ -170,12 +174,13 @@ impl<'a> Guest<'a> {
                 Ok(0)
             }
             Hypercall::ConsoleWrite => self.console_write(args[0]),
-            Hypercall::ConsoleRead => self.over_segments(|memory, segments| streams::read(memory, segments)),
+            Hypercall::ConsoleRead => self.over_segments(streams::read),
             Hypercall::ConsolePoll => streams::poll_stdin(args[0]),
             Hypercall::Random => self.over_segments(streams::random),
             Hypercall::Release => self.release(),
             Hypercall::Copy => self.space.copy(&self.memory, args[0], args[1], args[2]),
             Hypercall::Fill => self.space.fill(&self.memory, args[0], args[1] as u8, args[2]),
+            Hypercall::MoreMemory => more_memory().map(|()| 0).map_err(Error::from),
             Hypercall::Sleep => {
                 streams::sleep(args[0]);
                 Ok(0)

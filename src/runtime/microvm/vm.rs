@@ -6,7 +6,6 @@ use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 
 use super::boot::BootImage;
 use super::descriptors::{self, Features};
-use super::guest_memory::GuestMemory;
 use crate::measure::clock::monotonic_ns;
 
 /// The time stamp counter (Intel SDM volume 4).
@@ -45,18 +44,13 @@ impl Processor {
     }
 }
 
-/// Gives a VM its memory.
-pub fn add_memory(vm: &VmFd, memory: &GuestMemory) -> Result<(), kvm_ioctls::Error> {
-    for (slot, (guest_phys_addr, memory_size, userspace_addr)) in memory.slots().enumerate() {
-        let region = kvm_userspace_memory_region {
-            slot: slot as u32,
-            flags: 0,
-            guest_phys_addr,
-            memory_size,
-            userspace_addr,
-        };
-        // SAFETY: the memory stays mapped until this process ends, and the VM with it; the VMM reads and
-        // writes it only through volatile accesses and system calls.
+/// Gives a VM slots of memory, numbered from `first` on.
+pub fn add_memory(vm: &VmFd, first: u32, slots: &[(u64, u64, u64)]) -> Result<(), kvm_ioctls::Error> {
+    for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (first..).zip(slots.iter().copied()) {
+        let region =
+            kvm_userspace_memory_region { slot, flags: 0, guest_phys_addr, memory_size, userspace_addr };
+        // SAFETY: the caller's slots are parts of a `GuestMemory`, which stays mapped until this process
+        // ends, and the VM with it; the VMM uses it only by volatile accesses and system calls.
         unsafe { vm.set_user_memory_region(region)? };
     }
     Ok(())

@@ -91,8 +91,9 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     board.phase("open /dev/kvm");
     let machine = host.create_vm().map_err(kvm("KVM_CREATE_VM"))?;
     board.phase("create_vm");
-    vm::add_memory(&machine, &memory).map_err(kvm("KVM_SET_USER_MEMORY_REGION"))?;
-    board.phase("memory slots");
+    let [slots, later_slots] = memory.slots();
+    vm::add_memory(&machine, 0, &slots).map_err(kvm("KVM_SET_USER_MEMORY_REGION"))?;
+    board.phase("memory slot");
     let vcpu = machine.create_vcpu(0).map_err(kvm("KVM_CREATE_VCPU"))?;
     board.phase("create_vcpu");
     vcpu.set_cpuid2(&plan.processor.cpuid).map_err(kvm("KVM_SET_CPUID2"))?;
@@ -104,8 +105,8 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     board.phase("clock");
 
     let mut guest =
-        Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.ram_bytes, board);
-    let ending = guest.run();
+        Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.memory_bytes(), board);
+    let ending = guest.run(&mut || vm::add_memory(&machine, slots.len() as u32, &later_slots));
     board.exited();
     let status = match ending {
         Ending::Code(code) => {
@@ -194,7 +195,7 @@ fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>) -> VmRepor
         kvm_stats,
         guest_syscalls: guest.syscalls(),
         missing_calls: guest.missing_calls(),
-        memory: MemoryReport { configured_bytes: plan.layout.ram_bytes, touched_bytes },
+        memory: MemoryReport { configured_bytes: plan.layout.memory_bytes(), touched_bytes },
         guest_ns: guest.guest_ns,
         notes,
     }

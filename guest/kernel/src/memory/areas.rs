@@ -82,9 +82,8 @@ impl Areas {
     pub fn insert(&mut self, start: u64, end: u64, rights: u32) -> Result<(), TableFull> {
         let index = self.position(start);
         let count = self.table.count as usize;
-        let joins_next = index < count
-            && self.table.areas[index].start == end
-            && self.table.areas[index].rights == rights;
+        let joins_next =
+            index < count && self.table.areas[index].start == end && self.table.areas[index].rights == rights;
         let before = index.wrapping_sub(1);
         let joins_before = before < count
             && self.table.areas[before].end == start

@@ -3,7 +3,7 @@
 //! Memory that was never used is handed out in order, in chunks of a large page, and costs the host
 //! nothing until the program touches it. What comes back is released to the host, so it reads as zero
 //! again: a frame is zero whenever it is handed out. Large pages that came back are kept in a list, and
-//! go out again first; single ones are marked in a bitmap at the end of memory, which is searched only
+//! go out again first; single ones are marked in a bitmap at the start of memory, which is searched only
 //! once all fresh memory is used up.
 //!
 //! Everything is counted in offsets into guest memory, see `guest_abi::layout::physical`.
@@ -13,6 +13,8 @@ use core::ops::{Deref, DerefMut};
 
 use guest_abi::BootInfo;
 use guest_abi::layout::{self, LARGE_PAGE, PAGE};
+
+use crate::hypercall;
 
 const BITS: u64 = u64::BITS as u64;
 /// Large pages that can be listed; more than these go to the bitmap.
@@ -25,8 +27,9 @@ pub struct Frames {
     small_end: u64,
     /// Next fresh chunk.
     large: u64,
-    /// End of the memory that can be handed out: the bitmap.
+    /// End of memory, and of what the VM has of it so far.
     end: u64,
+    ready: u64,
     /// Large pages that came back.
     large_freed: [u64; LISTED],
     large_freed_count: usize,
@@ -34,8 +37,8 @@ pub struct Frames {
     freed: u64,
     /// Word of the bitmap where the next search begins.
     cursor: u64,
-    /// Below this, memory was not zero at the start and is never taken back.
-    blank: u64,
+    /// Start of memory, where the bitmap is. What lies before was not zero at the start.
+    start: u64,
 }
 
 struct Shared(UnsafeCell<Frames>);
@@ -48,11 +51,12 @@ static FRAMES: Shared = Shared(UnsafeCell::new(Frames {
     small_end: 0,
     large: 0,
     end: 0,
+    ready: 0,
     large_freed: [0; LISTED],
     large_freed_count: 0,
     freed: 0,
     cursor: 0,
-    blank: 0,
+    start: 0,
 }));
 
 /// The way to the frames, which the program's memory and the kernel's heap share.
@@ -96,26 +100,26 @@ impl DerefMut for Pool {
 
 impl Frames {
     fn fill(&mut self, boot: &BootInfo) {
-        let bitmap_bytes = (boot.memory_bytes / PAGE).div_ceil(8).next_multiple_of(PAGE);
-        let end = boot.memory_bytes.saturating_sub(bitmap_bytes);
+        let end = boot.memory_offset + boot.memory_bytes;
         let small_end = boot.free_offset.next_multiple_of(LARGE_PAGE).min(end);
         self.small = boot.free_offset.min(small_end);
         self.small_end = small_end;
         self.large = small_end;
         self.end = end;
-        self.blank = boot.blank_offset;
+        self.ready = boot.ready_offset;
+        self.start = boot.memory_offset;
     }
 
     /// The bitmap's word for pages `index * 64 ..`.
     fn word(&mut self, index: u64) -> &mut u64 {
-        let address = layout::DIRECT_MAP + layout::physical(self.end + index * 8);
-        // SAFETY: callers stay below `self.end / PAGE / 64` words, for which there is room between `end`
-        // and the end of memory; the direct map covers it, and nothing else uses this memory.
+        let address = layout::DIRECT_MAP + layout::physical(self.start + index * 8);
+        // SAFETY: callers stay below `words`, for which there is room before `free_offset`; the direct map
+        // covers it, it is ready from the start, and nothing else uses this memory.
         unsafe { &mut *(address as *mut u64) }
     }
 
     fn words(&self) -> u64 {
-        self.end / PAGE / BITS
+        (self.end - self.start).div_ceil(PAGE * BITS)
     }
 
     /// Bytes that can still be handed out.
@@ -128,9 +132,11 @@ impl Frames {
     pub fn run(&mut self, pages: u64) -> Option<(u64, u64)> {
         if self.small == self.small_end {
             if self.large < self.end {
+                let end = (self.large + LARGE_PAGE).min(self.end);
+                self.prepare(end)?;
                 self.small = self.large;
-                self.large = (self.large + LARGE_PAGE).min(self.end);
-                self.small_end = self.large;
+                self.large = end;
+                self.small_end = end;
             } else if let Some(offset) = self.listed() {
                 self.small = offset;
                 self.small_end = offset + LARGE_PAGE;
@@ -155,12 +161,24 @@ impl Frames {
         if let Some(offset) = self.listed() {
             return Some(offset);
         }
-        if self.end - self.large > self.end / 4 {
+        if self.end - self.large > (self.end - self.start) / 4 {
             let offset = self.large;
+            self.prepare(offset + LARGE_PAGE)?;
             self.large += LARGE_PAGE;
             return Some(offset);
         }
         None
+    }
+
+    /// Makes sure that the VM has its memory up to `end`.
+    fn prepare(&mut self, end: u64) -> Option<()> {
+        if end > self.ready {
+            if !hypercall::more_memory() {
+                return None;
+            }
+            self.ready = self.end;
+        }
+        Some(())
     }
 
     /// Memory in one piece for the kernel's own heap: `bytes` is a multiple of a page.
@@ -177,6 +195,7 @@ impl Frames {
         }
         if self.end - self.large >= whole {
             let offset = self.large;
+            self.prepare(offset + whole)?;
             self.large += whole;
             return Some(offset);
         }
@@ -190,7 +209,8 @@ impl Frames {
             self.large_freed_count += 1;
             return;
         }
-        for page in offset / PAGE..offset / PAGE + pages {
+        let first = (offset - self.start) / PAGE;
+        for page in first..first + pages {
             *self.word(page / BITS) |= 1 << (page % BITS);
         }
         self.freed += pages;
@@ -198,7 +218,7 @@ impl Frames {
 
     /// Whether this memory is such that it can be taken back.
     pub fn is_blank(&self, offset: u64) -> bool {
-        (self.blank..self.end).contains(&offset)
+        (self.start..self.end).contains(&offset)
     }
 
     fn listed(&mut self) -> Option<u64> {
@@ -219,11 +239,10 @@ impl Frames {
                 let count = u64::from((*word >> bit).trailing_ones()).min(pages);
                 *word &= !((u64::MAX >> (BITS - count)) << bit);
                 self.freed -= count;
-                return Some(((index * BITS + bit) * PAGE, count));
+                return Some((self.start + (index * BITS + bit) * PAGE, count));
             }
             self.cursor = if index + 1 >= self.words() { 0 } else { index + 1 };
         }
         None
     }
 }
-

@@ -5,7 +5,6 @@ pub mod frames;
 pub mod tables;
 mod user;
 
-
 use guest_abi::layout::entry::*;
 use guest_abi::layout::{self, LARGE_PAGE, PAGE, rights};
 use guest_abi::{Area, BootInfo};
@@ -182,7 +181,14 @@ impl Memory {
 
     /// Reserves addresses for a new mapping and returns the first. `wanted` counts as Linux' `mmap`
     /// has it: a hint, or with `fixed` a demand.
-    pub fn map(&mut self, wanted: u64, bytes: u64, rights: u32, fixed: bool, replace: bool) -> Result<u64, Errno> {
+    pub fn map(
+        &mut self,
+        wanted: u64,
+        bytes: u64,
+        rights: u32,
+        fixed: bool,
+        replace: bool,
+    ) -> Result<u64, Errno> {
         if bytes == 0 {
             return Err(Errno::EINVAL);
         }
@@ -295,9 +301,16 @@ impl Memory {
     }
 
     /// Makes a mapping larger or smaller, moving it if it must and `may_move`.
-    pub fn remap(&mut self, address: u64, old_bytes: u64, new_bytes: u64, may_move: bool) -> Result<u64, Errno> {
+    pub fn remap(
+        &mut self,
+        address: u64,
+        old_bytes: u64,
+        new_bytes: u64,
+        may_move: bool,
+    ) -> Result<u64, Errno> {
         let (start, old_end) = pages(address, old_bytes).ok_or(Errno::EINVAL)?;
-        let new_bytes = new_bytes.checked_next_multiple_of(PAGE).filter(|bytes| *bytes > 0).ok_or(Errno::EINVAL)?;
+        let new_bytes =
+            new_bytes.checked_next_multiple_of(PAGE).filter(|bytes| *bytes > 0).ok_or(Errno::EINVAL)?;
         let new_end = start.saturating_add(new_bytes);
         let area = self.areas.find(start).filter(|area| area.end >= old_end).ok_or(Errno::EFAULT)?;
         if new_end <= old_end {

@@ -78,7 +78,13 @@ impl Memory {
 
     /// Adds a stretch of the program's memory to the segments of a hypercall. Returns how many bytes went
     /// in: fewer when the list is full, or where memory ends that the program may use.
-    pub fn segments(&mut self, to: &mut Segments, address: u64, bytes: u64, write: bool) -> Result<u64, Errno> {
+    pub fn segments(
+        &mut self,
+        to: &mut Segments,
+        address: u64,
+        bytes: u64,
+        write: bool,
+    ) -> Result<u64, Errno> {
         let mut done = 0;
         while done < bytes {
             let at = address.wrapping_add(done);

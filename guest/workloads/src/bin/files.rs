@@ -15,7 +15,7 @@ use guest_workloads::start::Process;
 use guest_workloads::text::Text;
 use guest_workloads::{Failure, Outcome, program, sys, timed};
 
-program!("files", 400, run);
+program!("files", 80, run);
 
 const FILE: usize = 1024;
 /// Files that exist at once.

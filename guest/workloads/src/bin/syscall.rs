@@ -11,7 +11,7 @@ use guest_workloads::checksum::Checksum;
 use guest_workloads::start::Process;
 use guest_workloads::{Failure, Outcome, program, sys, timed};
 
-program!("syscall", 20_000, run);
+program!("syscall", 5_000, run);
 
 fn run(size: u64, process: &Process) -> Result<(), Failure> {
     // The parent's id differs between runtimes; what counts is that every call gave one.
