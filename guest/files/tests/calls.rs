@@ -229,7 +229,7 @@ fn the_program_starts_where_the_tree_says() {
     let mut builder = TreeBuilder::new();
     builder.bytes(Path::new("/srv/app/data"), 0o644, Arc::from(&b"1"[..])).unwrap();
     builder.working_directory(Path::new("/srv/app")).unwrap();
-    let mut guest = Guest::new(&builder.build().unwrap());
+    let mut guest = Guest::with_tree(&builder);
     assert_eq!(guest.get("data"), Ok(b"1".to_vec()));
     assert_eq!(guest.get("../app/data"), Ok(b"1".to_vec()));
 }
