@@ -68,6 +68,18 @@ pub enum ImageError {
     },
 }
 
+/// Text of an image made safe for a terminal, and for one line.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().fold(String::new(), |mut line, letter| {
+        if letter.is_control() {
+            line.extend(letter.escape_default())
+        } else {
+            line.push(letter)
+        }
+        line
+    })
+}
+
 impl ImageError {
     /// For `map_err` on a file operation.
     pub(super) fn io<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> ImageError {

@@ -6,7 +6,7 @@ use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest,
 use serde::Deserialize;
 
 use super::digest::Digest;
-use super::error::ImageError;
+use super::error::{ImageError, printable};
 use super::name::ImageName;
 use super::source::Source;
 
@@ -131,7 +131,7 @@ fn choose(
     depth: u32,
 ) -> Result<Option<Descriptor>, ImageError> {
     if let Some(platform) = descriptor.platform() {
-        let named = format!("{}/{}", platform.os(), platform.architecture());
+        let named = printable(&format!("{}/{}", platform.os(), platform.architecture()));
         if named != host_platform() {
             // Attestations are listed as images for an unknown platform.
             if named != "unknown/unknown" {
@@ -192,7 +192,7 @@ fn from_manifest(source: &Source, descriptor: &Descriptor) -> Result<Found, Imag
 /// Digests of the unpacked layers, as many as there are layers; refuses images for other machines.
 fn diff_ids(source: &Source, config: &[u8], layers: usize) -> Result<Vec<Digest>, ImageError> {
     let config: ImageConfiguration = json(source, "the image's configuration", config)?;
-    let found = format!("{}/{}", config.os(), config.architecture());
+    let found = printable(&format!("{}/{}", config.os(), config.architecture()));
     if found != host_platform() {
         return Err(ImageError::WrongPlatform { found, host: host_platform() });
     }
@@ -252,7 +252,7 @@ fn verify(what: &str, promised: Digest, bytes: &[u8]) -> Result<(), ImageError> 
         return Ok(());
     }
     Err(ImageError::DigestMismatch {
-        what: what.to_owned(),
+        what: printable(what),
         expected: promised.to_string(),
         found: found.to_string(),
     })

@@ -9,7 +9,7 @@ use oci_spec::image::{DescriptorBuilder, ImageManifestBuilder, MediaType, Sha256
 
 use super::compression::{Compression, decompress};
 use super::digest::{Digest, Hashing};
-use super::error::ImageError;
+use super::error::{ImageError, printable};
 use super::layout::{self, Found, FoundLayer};
 use super::name::ImageName;
 use super::source::Source;
@@ -157,8 +157,16 @@ impl<'a> Incoming<'a> {
         if there([self.store.layer_folder(layer.diff_id), self.layer(layer.diff_id)]).is_none() {
             return Ok(None);
         }
-        // Without a promised digest, it is the plain archive if that is what the store has.
-        let digest = layer.promised.map_or(layer.diff_id, |(digest, _)| digest);
+        let digest = match layer.promised {
+            Some((digest, _)) => digest,
+            // Without a promised digest, however the store has it.
+            None => {
+                let images = self.store.images()?;
+                let mut layers = images.iter().flat_map(|image| &image.layers);
+                let same = layers.find(|known| known.diff_id == layer.diff_id);
+                same.map_or(layer.diff_id, |known| known.blob)
+            }
+        };
         let Some(path) = there([self.store.blob_path(digest), self.blob(digest)]) else { return Ok(None) };
         let reading = |error: io::Error| ImageError::at("reading", &path)(error);
         let mut first = Vec::new();
@@ -177,7 +185,8 @@ impl<'a> Incoming<'a> {
         notes: &mut Vec<String>,
     ) -> Result<Staged, ImageError> {
         let short = layer.promised.map_or(layer.diff_id, |(digest, _)| digest).short();
-        let bad = |problem: String| ImageError::BadLayer { layer: short.clone(), problem };
+        let bad =
+            |problem: String| ImageError::BadLayer { layer: short.clone(), problem: printable(&problem) };
         let folder = self.staging.path().join("layer");
         let tree = folder.join("tree");
         let mut builder = fs::DirBuilder::new();
@@ -204,7 +213,9 @@ impl<'a> Incoming<'a> {
             (_, Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
                 Err(ImageError::TooLarge { layer: short.clone(), limit })
             }
-            (Err(UnpackError::Io(step, error)), _) => Err(ImageError::Io { step, source: error }),
+            (Err(UnpackError::Io(step, error)), _) => {
+                Err(ImageError::Io { step: printable(&step), source: error })
+            }
             (Err(UnpackError::Bad(problem)), _) => Err(bad(problem)),
             (Ok(_), Err(error)) => Err(bad(format!("cannot be decompressed: {error}"))),
         };
@@ -227,7 +238,7 @@ impl<'a> Incoming<'a> {
         let text = serde_json::to_vec(&facts)
             .map_err(|error| ImageError::at("writing", &file)(io::Error::from(error)))?;
         fs::write(&file, text).map_err(ImageError::at("writing", &file))?;
-        notes.extend(facts.notes);
+        notes.extend(facts.notes.iter().map(|note| printable(note)));
         for (from, to) in [(folder, self.layer(diff_id)), (copy_path, self.blob(blob))] {
             if to.is_dir() {
                 // An image that has the same layer twice, compressed in two ways.

@@ -7,7 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::compression::{Compression, decompress};
-use super::error::ImageError;
+use super::error::{ImageError, printable};
 use super::guard::Guarded;
 use crate::workload::rooted;
 
@@ -188,7 +188,7 @@ fn normal(path: &Path) -> Option<String> {
 }
 
 fn not_an_image(place: &Path, problem: &str) -> ImageError {
-    ImageError::NotAnImage { place: place.display().to_string(), problem: problem.into() }
+    ImageError::NotAnImage { place: place.display().to_string(), problem: printable(problem) }
 }
 
 /// A part of a file, read without moving its position.
