@@ -178,14 +178,14 @@ fn arguments_and_environment_arrive() {
     if !need("kvm") || !need("busybox") {
         return;
     }
-    let long = "x".repeat(100_000);
+    let long = "x".repeat(50_000);
     let output = isobench()
         .args(["run", "--runtime", "microvm", "-e", "NAME=value with spaces", "--"])
         .arg(busybox())
         .args(["sh", "-c", "echo \"$NAME,$#,$1,${#2}\"", "sh", "", &long])
         .output()
         .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "value with spaces,2,,100000\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "value with spaces,2,,50000\n");
 }
 
 #[test]

@@ -6,17 +6,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use criterion::Criterion;
-use isobench::runtime::spec::Program;
-use isobench::workload::program::open_program;
+use isobench::workload::program::embedded;
 
 /// Spawn → reaped, for the same `noop` program.
 pub fn bench(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let program = folder.path().join("noop");
-    let mut builtin = open_program(&Program::Builtin("noop".into()), None).expect("noop is built in");
-    let mut copy = fs::File::create(&program).expect("a file in the temporary folder");
-    std::io::copy(&mut builtin.file, &mut copy).expect("copying noop");
-    drop(copy);
+    fs::write(&program, embedded("noop").expect("noop is built in")).expect("a file in the temporary folder");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its mode");
 
     let mut group = criterion.benchmark_group("cli");

@@ -2,13 +2,8 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use guest_abi::layout::entry::USER;
-use guest_abi::layout::{self, PAGE};
-
 use crate::hypercall::{self, Segments};
-use crate::kernel;
 use crate::memory::Memory;
-use crate::memory::tables::Tables;
 use crate::syscall::Errno;
 
 /// Whether descriptors 1 and 2 are what they were at the start.
@@ -20,20 +15,14 @@ pub fn set_untouched(untouched: bool) {
 }
 
 /// The most frequent write, in as few instructions as possible: to an untouched standard stream, from
-/// within one page that is mapped. `None`: it is not of that kind, and `write` is to do it.
+/// memory that is mapped. `None`: it is not of that kind, and `write` is to do it.
 #[inline(always)]
 pub fn write_fast(stream: u64, address: u64, bytes: u64) -> Option<i64> {
-    let plain = UNTOUCHED.load(Ordering::Relaxed) && (stream == 1 || stream == 2);
-    // As one comparison for both ends of the length.
-    let within_page = bytes.wrapping_sub(1) < PAGE - address % PAGE;
-    if !plain || !within_page || address >= layout::USER_END {
+    // As one comparison: 1 or 2.
+    if !UNTOUCHED.load(Ordering::Relaxed) || stream.wrapping_sub(1) > 1 || bytes == 0 {
         return None;
     }
-    let (physical, bits) = Tables::new(kernel::boot_info().page_table).translate(address)?;
-    if bits & USER == 0 {
-        return None;
-    }
-    Some(hypercall::write_one(stream, physical, bytes)).filter(|written| *written >= 0)
+    Some(hypercall::user_write(stream, address, bytes)).filter(|written| *written >= 0)
 }
 
 /// Writes the program's memory to stream 1 or 2; like a pipe, it may take less than asked for.

@@ -55,11 +55,11 @@ impl Segments {
     pub fn push(&mut self, physical: u64, bytes: u64) -> bool {
         // SAFETY: as in `call`; `count` never exceeds the array.
         let segments = unsafe { &mut (*page()).segments };
-        if let Some(last) = self.count.checked_sub(1).and_then(|last| segments.get_mut(last)) {
-            if last.physical + last.bytes == physical {
-                last.bytes += bytes;
-                return true;
-            }
+        if let Some(last) = self.count.checked_sub(1).and_then(|last| segments.get_mut(last))
+            && last.physical + last.bytes == physical
+        {
+            last.bytes += bytes;
+            return true;
         }
         let Some(next) = segments.get_mut(self.count) else { return false };
         *next = Segment { physical, bytes };
@@ -126,15 +126,15 @@ pub fn more_memory() -> bool {
     call(Hypercall::MoreMemory, [0; 4]).is_ok()
 }
 
-/// Writes one stretch of memory to stream 1 or 2, and returns what a system call does.
-pub fn write_one(stream: u64, physical: u64, bytes: u64) -> i64 {
+/// Writes the program's memory to stream 1 or 2, and returns what a system call does.
+pub fn user_write(stream: u64, address: u64, bytes: u64) -> i64 {
     // SAFETY: as in `call`.
     unsafe {
-        (*page()).segments[0] = Segment { physical, bytes };
-        (*page()).segment_count = 1;
         (*page()).args[0] = stream;
+        (*page()).args[1] = address;
+        (*page()).args[2] = bytes;
     }
-    ring(Hypercall::ConsoleWrite);
+    ring(Hypercall::UserWrite);
     // SAFETY: as in `call`.
     unsafe { (&raw const (*page()).result).read_volatile() }
 }

@@ -135,13 +135,7 @@ impl Kernel {
             nr::PAUSE => loop {
                 console::sleep(LONGEST_SLEEP);
             },
-            nr::ALARM => {
-                if a == 0 {
-                    Ok(0)
-                } else {
-                    return None;
-                }
-            }
+            nr::ALARM if a == 0 => Ok(0),
             nr::SETITIMER => match memory.read::<[u64; 4]>(b) {
                 // Only stopping a timer works: there are no timers.
                 Ok([_, _, 0, 0]) => {

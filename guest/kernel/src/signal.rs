@@ -269,10 +269,10 @@ impl Signals {
             self.blocked |= bit(signal);
         }
         self.blocked |= action.mask & !(bit(SIGKILL) | bit(SIGSTOP));
-        if action.flags & SA_RESETHAND != 0 {
-            if let Some(action) = self.action(signal) {
-                action.handler = SIG_DFL;
-            }
+        if action.flags & SA_RESETHAND != 0
+            && let Some(action) = self.action(signal)
+        {
+            action.handler = SIG_DFL;
         }
         frame.rest.rdi = signal.into();
         frame.rest.rsi = at + 8 * INFO as u64;

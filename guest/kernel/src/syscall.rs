@@ -184,5 +184,5 @@ impl Kernel {
 
 /// Whether `kill` with this process number reaches the program: itself, its group, or everyone.
 fn is_self(process: u64) -> bool {
-    matches!(process as i32, 1 | 0 | -1)
+    matches!(process as i32, -1..=1)
 }

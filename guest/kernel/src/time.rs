@@ -20,7 +20,7 @@ impl Clock {
     /// The vDSO reckons in the same way, so the two agree.
     fn since_boot(&self) -> u64 {
         let ticks = registers::time_stamp().wrapping_sub(self.page().tsc_base);
-        (u128::from(ticks) * u128::from(self.page().tsc_scale) >> 32) as u64
+        ((u128::from(ticks) * u128::from(self.page().tsc_scale)) >> 32) as u64
     }
 
     /// The host's `CLOCK_MONOTONIC`, in nanoseconds.

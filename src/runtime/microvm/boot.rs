@@ -43,11 +43,11 @@ pub struct BootImage {
 }
 
 impl BootImage {
-    /// Room for any image of a program: the kernel, tables, the largest arguments. Each large page of the
-    /// program, and each GiB of memory, may take a page table.
+    /// Room for any image of a program: the kernel, tables, the largest arguments. Large
+    /// programs and much memory take more page tables.
     pub fn most_bytes(program: &Program<'_>, memory_bytes: u64) -> u64 {
         const ALWAYS: u64 = 3 << 20;
-        ALWAYS + (program.span() / LARGE_PAGE + memory_bytes / (1 << 30)) * PAGE
+        ALWAYS + (program.most_tables() + program.most_copies() + memory_bytes / (1 << 30)) * PAGE
     }
 
     /// Builds the image for a program.

@@ -41,6 +41,9 @@ pub struct Loaded {
     pub brk_start: u64,
 }
 
+/// More than any linker makes.
+const MOST_SEGMENTS: usize = 64;
+
 fn page_down(address: u64) -> u64 {
     address & !(PAGE - 1)
 }
@@ -79,6 +82,9 @@ impl<'a> Program<'a> {
             segments.push(segment);
         }
         segments.sort_by_key(|segment| segment.p_vaddr);
+        if segments.len() > MOST_SEGMENTS {
+            return Err(format!("has more than {MOST_SEGMENTS} segments"));
+        }
         if segments.is_empty() {
             return Err("has nothing to load".into());
         }
@@ -86,6 +92,10 @@ impl<'a> Program<'a> {
             return Err("has segments that overlap".into());
         }
         let entry = header.e_entry.wrapping_add(base);
+        // Also keeps `iretq` from faulting in ring 0, at an address that is not canonical.
+        if !(USER_START..USER_END).contains(&entry) {
+            return Err(format!("starts at {entry:#x}, which is out of bounds"));
+        }
         let in_file = segments.iter().find(|segment| {
             segment.p_offset <= header.e_phoff && header.e_phoff < segment.p_offset + segment.p_filesz
         });
@@ -105,9 +115,24 @@ impl<'a> Program<'a> {
         })
     }
 
-    /// Bytes of addresses that the segments take.
-    pub fn span(&self) -> u64 {
-        self.segments.iter().map(|segment| segment_end(segment) - page_down(segment.p_vaddr)).sum()
+    /// Most page tables that mapping the segments takes.
+    pub fn most_tables(&self) -> u64 {
+        let mapped =
+            |segment: &ProgramHeader| segment.p_filesz.min(segment.p_memsz) + PREMAPPED_BSS_PAGES * PAGE;
+        // A range touches one table more than it fills, and each level above may need one too.
+        self.segments.iter().map(|segment| mapped(segment) / LARGE_PAGE + 4).sum()
+    }
+
+    /// Most pages of the program that are copied into the image.
+    pub fn most_copies(&self) -> u64 {
+        let shared = |index| {
+            let segment: &ProgramHeader = &self.segments[index];
+            (page_down(segment.p_offset)..segment.p_offset + segment.p_filesz)
+                .step_by(PAGE as usize)
+                .filter(|offset| self.is_shared(*offset, index))
+                .count() as u64
+        };
+        (0..self.segments.len()).map(|index| shared(index) + 1).sum()
     }
 
     /// Maps the program into the guest, its file being at `window`.
@@ -190,5 +215,54 @@ pub fn push_area(areas: &mut Vec<Area>, area: Area) {
     match areas.last_mut() {
         Some(last) if last.end == area.start && last.rights == area.rights => last.end = area.end,
         _ => areas.push(area),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::program::embedded;
+    use proptest::prelude::*;
+
+    fn load(file: &[u8]) -> Result<Loaded, String> {
+        let program = Program::parse(file)?;
+        let mut image = Image::new(PAGE);
+        let mut tables = PageTables::new(&mut image);
+        let loaded = program.load(&mut image, &mut tables, 16 * LARGE_PAGE);
+        assert!(image.end() <= (2 + program.most_tables() + program.most_copies()) * PAGE);
+        Ok(loaded)
+    }
+
+    #[test]
+    fn areas_are_in_order_and_hold_the_entry() {
+        let file = embedded("noop").unwrap();
+        let entry = Program::parse(file).unwrap().entry;
+        let areas = load(file).unwrap().areas;
+        assert!(areas.windows(2).all(|pair| pair[0].end <= pair[1].start));
+        let home = areas.iter().find(|area| (area.start..area.end).contains(&entry)).unwrap();
+        assert_ne!(home.rights & rights::EXECUTE, 0);
+    }
+
+    #[test]
+    fn a_dynamic_program_is_refused_with_the_mending() {
+        let own = std::fs::read("/proc/self/exe").unwrap();
+        assert!(Program::parse(&own).unwrap_err().contains("dynamically linked"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_program_never_brings_the_vmm_down(changes in proptest::collection::vec((0usize..512, any::<u8>()), 1..12)) {
+            let mut file = embedded("noop").unwrap().to_vec();
+            for (at, byte) in changes {
+                let at = at % file.len();
+                file[at] = byte;
+            }
+            let _ = load(&file);
+        }
+
+        #[test]
+        fn nonsense_is_refused(file in proptest::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(load(&file).is_err());
+        }
     }
 }

@@ -174,6 +174,7 @@ impl<'a> Guest<'a> {
                 Ok(0)
             }
             Hypercall::ConsoleWrite => self.console_write(args[0]),
+            Hypercall::UserWrite => self.user_write(args[0], args[1], args[2]),
             Hypercall::ConsoleRead => self.over_segments(streams::read),
             Hypercall::ConsolePoll => streams::poll_stdin(args[0]),
             Hypercall::Random => self.over_segments(streams::random),
@@ -226,6 +227,16 @@ impl<'a> Guest<'a> {
     fn console_write(&self, stream: u64) -> std::io::Result<u64> {
         match stream {
             1 | 2 => self.over_segments(|memory, segments| streams::write(memory, stream as i32, segments)),
+            _ => Err(Error::from_raw_os_error(libc::EBADF)),
+        }
+    }
+
+    fn user_write(&self, stream: u64, address: u64, bytes: u64) -> std::io::Result<u64> {
+        match stream {
+            1 | 2 => {
+                let segments = self.space.user_segments(&self.memory, address, bytes)?;
+                streams::write(&self.memory, stream as i32, &segments)
+            }
             _ => Err(Error::from_raw_os_error(libc::EBADF)),
         }
     }

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd};
 use std::os::unix::fs::FileExt;
 
 /// `_IO(KVMIO, 0xce)`.
-const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
+pub const KVM_GET_STATS_FD: libc::c_ulong = 0xaece;
 /// Bytes of the header, and of a descriptor before its name.
 const HEADER: usize = 24;
 const DESCRIPTOR: usize = 16;

@@ -8,15 +8,18 @@ use std::os::fd::AsRawFd;
 
 use guest_abi::ClockPage;
 use kvm_ioctls::Kvm;
+use seccompiler::BpfProgram;
 
 use super::address_space::AddressSpace;
 use super::boot::BootImage;
+use super::confine::confine;
 use super::file_tree::FileTree;
 use super::guest_memory::GuestMemory;
 use super::memory_layout::{CLOCK_PAGE, Layout, physical};
+use super::resident::Resident;
 use super::run_loop::{Ending, Guest};
+use super::stats;
 use super::vm::{self, Processor, TimeBase};
-use super::{resident, stats};
 use crate::runtime::board::VmReport;
 use crate::runtime::launcher::recipe::Launch;
 use crate::runtime::trial::GuestMemory as MemoryReport;
@@ -34,6 +37,8 @@ pub struct Plan {
     pub layout: Layout,
     /// What the guest's processor can do.
     pub processor: Processor,
+    /// What the VMM may still do once its guest runs.
+    pub filter: BpfProgram,
     /// What the user should know about every trial.
     pub notes: Vec<String>,
 }
@@ -104,10 +109,15 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
     personalise(&memory, plan, base).map_err(Failed::at("setting the guest's clock"))?;
     board.phase("clock");
 
+    let mut resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+    confine(&plan.filter).map_err(Failed::at("confining the VMM"))?;
+    board.phase("confine");
+
     let mut guest =
         Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.memory_bytes(), board);
     let ending = guest.run(&mut || vm::add_memory(&machine, slots.len() as u32, &later_slots));
     board.exited();
+    board.phase("run");
     let status = match ending {
         Ending::Code(code) => {
             board.end_with_code(code);
@@ -122,7 +132,8 @@ fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Fai
             125
         }
     };
-    board.publish(&report(plan, &machine, &guest));
+    board.publish(&report(plan, &machine, &guest, &mut resident));
+    board.phase("report");
     Ok(status)
 }
 
@@ -177,7 +188,7 @@ fn personalise(memory: &GuestMemory, plan: &Plan, base: TimeBase) -> std::io::Re
     Ok(())
 }
 
-fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>) -> VmReport {
+fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>, resident: &mut Resident) -> VmReport {
     let mut notes = plan.notes.clone();
     let mut kvm_stats = BTreeMap::new();
     let read = stats::read(machine, "vm.", &mut kvm_stats)
@@ -186,7 +197,7 @@ fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>) -> VmRepor
         notes.push(format!("KVM's own counters could not be read ({error})"));
     }
     let (start, bytes) = guest.memory.host_range();
-    let touched_bytes = resident::bytes(start, bytes).unwrap_or_else(|error| {
+    let touched_bytes = resident.bytes(start, bytes).unwrap_or_else(|error| {
         notes.push(format!("touched guest memory could not be read ({error})"));
         0
     });

@@ -342,7 +342,7 @@ impl Memory {
         while from < end {
             // One page table's worth at a time, gathered first, since mapping changes the tables.
             let stop = end.min((from | (LARGE_PAGE - 1)) + 1);
-            if target.wrapping_sub(start) % LARGE_PAGE != 0 {
+            if !target.wrapping_sub(start).is_multiple_of(LARGE_PAGE) {
                 self.tables.split_inside(from, &mut self.frames)?;
             }
             let mut address = from;
