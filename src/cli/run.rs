@@ -112,7 +112,8 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     }
     let watch = Watch::Input(&input);
     let observed = observe(prepared, watch, &|| interrupt::received().is_some()).map_err(launch_failure)?;
-    let name = arguments.command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let word = arguments.command.first().map(|word| word.to_string_lossy().into_owned());
+    let name = word.or_else(|| arguments.image.clone()).unwrap_or_default();
     let trial = assemble::trial(&arguments.runtime, &name, 0, &observed, watch, None);
     let status = trial.exit.status();
     let document = Document {

@@ -558,4 +558,37 @@ proptest! {
         let _ = unpack(&bytes[..], &to, 1 << 20);
         prop_assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 1);
     }
+
+    /// Whatever is wrong with an archive: it is loaded whole, or the store is as it was.
+    #[test]
+    fn a_damaged_archive_is_loaded_whole_or_not_at_all(
+        flips in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        cut in proptest::option::of(any::<proptest::sample::Index>()),
+    ) {
+        let layers = [LayerBuilder::new().file("a", b"content").build(), LayerBuilder::new().file(".wh.a", b"").build()];
+        let layout = LayoutBuilder::new().image("1", &host_platform(), Packing::Gzip, &layers, json!({}));
+        let mut bytes = layout.archive();
+        for (at, byte) in flips {
+            let at = at.index(bytes.len());
+            bytes[at] ^= byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let (folder, store) = store();
+        // Makes the lock.
+        store.prune().expect("empty");
+        let place = folder.path().join("damaged.tar");
+        fs::write(&place, bytes).expect("written");
+        let before = listing(&folder.path().join("store"));
+        match store.load(&place, &LoadOptions::default()) {
+            Err(_) => prop_assert_eq!(listing(&folder.path().join("store")), before),
+            Ok(_) => {
+                for image in store.images().expect("readable") {
+                    let root = store.root(&image).expect("put together");
+                    prop_assert_eq!(fs::read_dir(&root.path).expect("readable").count(), 0);
+                }
+            }
+        }
+    }
 }
