@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod journal;
+
 pub use crate::measure::host::{HostFacts, KvmFacts};
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::Trial;
@@ -56,6 +58,13 @@ pub struct Plan {
     pub budget_ns: u64,
     /// Limits of every sandbox.
     pub limits: Limits,
+    /// The CPU that every sandbox was kept on, where one was.
+    #[serde(default)]
+    pub pinned_cpu: Option<u32>,
+    /// Half the width of an interval, relative to its median, at which a run ends before its plan is
+    /// done, where one was given.
+    #[serde(default)]
+    pub precision: Option<f64>,
 }
 
 /// One workload of a plan.

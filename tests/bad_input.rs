@@ -161,7 +161,9 @@ fn a_full_disk_leaves_the_old_report_as_it_was() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(stdout.contains("status 1"), "{stdout}{stderr}");
     assert!(stderr.contains("disk is full"), "{stdout}{stderr}");
-    assert!(stdout.ends_with("old\nindex.html\n"), "{stdout}{stderr}");
+    // What was measured up to there is kept too.
+    assert!(stdout.ends_with("old\nindex.html\nresults.jsonl.partial\n"), "{stdout}{stderr}");
+    assert!(stderr.contains("what was measured is kept in"), "{stdout}{stderr}");
 }
 
 #[test]

@@ -148,6 +148,9 @@ fn help_has_examples_on_every_command() {
         &["run", "--help"],
         &["compare", "--help"],
         &["report", "--help"],
+        &["diff", "--help"],
+        &["export", "--help"],
+        &["merge", "--help"],
         &["doctor", "--help"],
         &["workloads", "--help"],
     ] {

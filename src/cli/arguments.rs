@@ -189,6 +189,15 @@ pub fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A share of something, as a percentage: `10%`, `2.5%`, `10`.
+pub fn share(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(percent) if percent.is_finite() && (0.0..=1_000.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("write a percentage from 0% to 1000%, like 10%".to_owned()),
+    }
+}
+
 /// `HOST[:GUEST]`; the guest path must be absolute, by default it is the host file's absolute path.
 fn mapping(text: &str) -> Result<FileMapping, String> {
     let (host, guest) = match text.rsplit_once(':') {
@@ -212,6 +221,16 @@ mod tests {
         assert_eq!(size("64M"), Ok(64 << 20));
         assert_eq!(size("1GiB"), Ok(1 << 30));
         assert!(size("1k").is_err() && size("big").is_err() && size("-1").is_err());
+    }
+
+    #[test]
+    fn shares_are_percentages() {
+        assert_eq!(share("10%"), Ok(0.1));
+        assert_eq!(share("2.5 %"), Ok(0.025));
+        assert_eq!(share("0"), Ok(0.0));
+        assert!(
+            share("-1%").is_err() && share("NaN").is_err() && share("ten").is_err() && share("").is_err()
+        );
     }
 
     #[test]

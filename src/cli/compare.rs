@@ -8,15 +8,18 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::arguments::{RUNTIMES, SandboxArguments, kind, program_failure, runtime_parser, workload_parser};
+use super::arguments::{
+    RUNTIMES, SandboxArguments, kind, program_failure, runtime_parser, share, workload_parser,
+};
 use super::{Failure, interrupt};
 use crate::experiment::compare::{Candidate, Comparison, Progress, compare};
+use crate::experiment::forecast::{Forecast, forecast};
 use crate::experiment::plan::Effort;
 use crate::experiment::suite;
 use crate::report;
-use crate::results::{Results, SkippedRuntime};
-use crate::runtime::Runtime;
+use crate::results::{Results, SkippedRuntime, journal};
 use crate::runtime::launcher::Launcher;
+use crate::runtime::{Runtime, pin};
 use crate::workload::catalogue;
 
 /// Compare runtimes: the same workloads in each, in rounds of random order.
@@ -45,6 +48,18 @@ pub struct CompareArguments {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
 
+    /// End before the plan is done, when half of every interval's width is at most this share of its median
+    #[arg(long, value_name = "PERCENT", value_parser = precision)]
+    precision: Option<f64>,
+
+    /// Keep all sandboxes on this CPU (and the launcher that makes them)
+    #[arg(long, value_name = "CPU")]
+    pin: Option<u32>,
+
+    /// Print the plan and how long it would take, from one trial of every cell, and keep nothing
+    #[arg(long)]
+    dry_run: bool,
+
     /// The folder to write the report to
     #[arg(long, value_name = "DIR", default_value = "reports/latest")]
     output: PathBuf,
@@ -62,10 +77,16 @@ Examples:
   isobench compare
   isobench compare --quick --workloads noop,sha256
   isobench compare --runtimes container --thorough --seed 7 --output reports/container
+  isobench compare --thorough --precision 2% --pin 1
+  isobench compare --thorough --dry-run
   isobench compare --memory 64M -- ./my-static-program --its-option";
 
 pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
-    let launcher = Launcher::start().map_err(Failure::failed)?;
+    let launcher = match arguments.pin {
+        Some(cpu) => pin::on_cpu(cpu, Launcher::start).map_err(Failure::usage)?,
+        None => Launcher::start(),
+    }
+    .map_err(Failure::failed)?;
     interrupt::install();
     let effort = match (arguments.quick, arguments.thorough) {
         (true, _) => Effort::Quick,
@@ -73,9 +94,10 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
         _ => Effort::Default,
     };
     let workloads = candidates(&arguments, effort)?;
-    // Better to learn now than after a minute that the report cannot be written.
-    report::file::prepare_folder(&arguments.output).map_err(Failure::failed)?;
-
+    if !arguments.dry_run {
+        // Better to learn now than after a minute that the report cannot be written.
+        report::file::prepare_folder(&arguments.output).map_err(Failure::failed)?;
+    }
     let runtimes: Vec<_> = RUNTIMES
         .iter()
         .map(|(name, _)| *name)
@@ -88,12 +110,34 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
         effort,
         seed: arguments.seed.unwrap_or_else(rand::random),
         command: std::env::args().collect(),
+        journal: Some(arguments.output.join(journal::NAME)),
+        pinned_cpu: arguments.pin,
+        precision: arguments.precision,
     };
     let progress = Reporter::new();
+    if arguments.dry_run {
+        let outcome = forecast(&comparison, &progress);
+        progress.finish();
+        if let Some(plan) = outcome.map_err(Failure::failed)? {
+            print_plan(&plan, comparison.seed);
+        }
+        return Ok(
+            interrupt::received().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal as u8))
+        );
+    }
     let outcome = compare(&comparison, &progress);
     progress.finish();
     let results = outcome.map_err(Failure::failed)?;
-    print_and_write(&results, &arguments.output)?;
+    let journal = arguments.output.join(journal::NAME);
+    print_and_write(&results, &arguments.output).map_err(|failure| match journal.exists() {
+        true => Failure {
+            message: format!("{}; what was measured is kept in {}", failure.message, journal.display()),
+            ..failure
+        },
+        false => failure,
+    })?;
+    // Its trials are in the results now.
+    let _ = std::fs::remove_file(journal);
     let failed = results.trials.iter().filter(|trial| !trial.is_valid()).count();
     if failed > 0 {
         eprintln!("isobench: {failed} trials failed; the report names them");
@@ -124,6 +168,27 @@ fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candid
         })
         .map(|workload| suite::builtin(workload, effort, &template).map_err(Failure::failed))
         .collect()
+}
+
+/// What would be run. Skipped runtimes have been told already.
+fn print_plan(plan: &Forecast, seed: u64) {
+    println!("Runtimes: {}", plan.runtimes.join(", "));
+    println!("Rounds of each workload, in random order from seed {seed}:");
+    for (workload, rounds) in &plan.workloads {
+        println!("  {workload:<10} {rounds:>5}");
+    }
+    println!("Trials: {}, and one of every cell before them to warm up", plan.trials);
+    let seconds = |time: std::time::Duration| format!("{:.1} s", time.as_secs_f64());
+    println!(
+        "Expected duration: about {}, with a budget of {}",
+        seconds(plan.expected),
+        seconds(plan.budget)
+    );
+}
+
+/// A precision of nothing could never be reached.
+fn precision(text: &str) -> Result<f64, String> {
+    share(text).and_then(|share| if share > 0.0 { Ok(share) } else { Err("write more than 0%".to_owned()) })
 }
 
 /// Prints the table and writes the report.
@@ -173,6 +238,13 @@ impl Progress for Reporter {
                 eprintln!("isobench: {done} of {of} trials")
             }
             None => {}
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("isobench: {message}")),
+            None => eprintln!("isobench: {message}"),
         }
     }
 

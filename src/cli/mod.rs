@@ -6,9 +6,12 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod arguments;
 mod compare;
+mod diff;
 mod doctor;
+mod export;
 mod image;
 mod interrupt;
+mod merge;
 mod report;
 mod run;
 mod workloads;
@@ -37,23 +40,29 @@ Examples:
 enum Command {
     Run(run::RunArguments),
     Compare(compare::CompareArguments),
+    Merge(merge::MergeArguments),
     Report(report::ReportArguments),
+    Diff(diff::DiffArguments),
     Doctor(doctor::DoctorArguments),
+    Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
-/// 2 for wrong usage, 1 for a failed run; `run` passes the program's own status through.
+/// 2 for wrong usage, 1 for a failed run, 3 for a regression that `diff` found; `run` passes the program's own status through.
 pub fn main() -> ExitCode {
     let cli = Cli::try_parse().unwrap_or_else(|error| refuse(error));
     let outcome = match cli.command {
         None => compare::run(cli.compare),
         Some(Command::Compare(arguments)) => compare::run(arguments),
         Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Merge(arguments)) => merge::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
+        Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
+        Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };
     match outcome {

@@ -11,7 +11,7 @@ use crate::report;
 /// Make the report again from a results file.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  isobench report reports/latest/results.json\n  isobench report old.json --output reports/old"
+    after_help = "Examples:\n  isobench report reports/latest/results.json\n  isobench report old.json --output reports/old\n  isobench report reports/latest/results.jsonl.partial   of a run that was killed"
 )]
 pub struct ReportArguments {
     /// The results file that a comparison wrote

@@ -1,5 +1,6 @@
 //! The comparison: the same workloads under several runtimes, in rounds of random order.
 
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::plan::{Effort, LEAST_ROUNDS, Step, order};
-use super::{ExperimentError, assemble};
+use super::{ExperimentError, assemble, precision};
 use crate::measure::clock::monotonic_ns;
+use crate::results::journal::Journal;
 use crate::results::{self, BASELINE, CONTROL, HostFacts, Plan, PlannedWorkload, Results, SkippedRuntime};
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::spec::{LaunchSpec, Measure};
@@ -44,6 +46,12 @@ pub struct Comparison<'a> {
     pub seed: u64,
     /// The command line, for the record.
     pub command: Vec<String>,
+    /// Where the trials so far are kept while it runs; the caller removes it.
+    pub journal: Option<PathBuf>,
+    /// The CPU that the launcher, and so every sandbox, is kept on; for the record.
+    pub pinned_cpu: Option<u32>,
+    /// End when every interval is this narrow, see [`precision`].
+    pub precision: Option<f64>,
 }
 
 /// What the caller is told while it runs.
@@ -52,17 +60,19 @@ pub trait Progress {
     fn skipped(&self, skipped: &SkippedRuntime);
     /// So many of so many trials are done; the next one is this.
     fn trial(&self, done: usize, of: usize, runtime: &str, workload: &str);
+    /// Something that the user should know, but that does not end the run.
+    fn warn(&self, message: &str);
     /// True when the user wants to stop.
     fn stop(&self) -> bool;
 }
 
 /// A (runtime, workload) pair, ready to be launched.
-struct Cell<'a> {
-    runtime: &'a str,
-    workload: &'a Candidate,
-    plain: Box<dyn Prepared + 'a>,
+pub(super) struct Cell<'a> {
+    pub(super) runtime: &'a str,
+    pub(super) workload: &'a Candidate,
+    pub(super) plain: Box<dyn Prepared + 'a>,
     footprint: Box<dyn Prepared + 'a>,
-    syscalls: Option<Box<dyn Prepared + 'a>>,
+    pub(super) syscalls: Option<Box<dyn Prepared + 'a>>,
 }
 
 /// Runs it. Whatever was measured before a stop is in the results.
@@ -78,18 +88,11 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
 
     let rounds: Vec<u32> = comparison.workloads.iter().map(|workload| workload.planned.rounds).collect();
     let steps = order(names.len(), &rounds, comparison.seed);
-    let mut run = Run { cells: &cells, workloads, progress, trials: Vec::new(), interrupted: false };
-    run.warm_up()?;
-    run.footprints(comparison.effort)?;
-    run.count_syscalls()?;
-    run.rounds(&steps, comparison, begin_ns)?;
-    let (trials, interrupted) = (run.trials, run.interrupted);
-
-    Ok(Results {
+    let mut results = Results {
         version: results::VERSION,
         tool: crate::VERSION.to_owned(),
         started: started.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-        duration_ns: monotonic_ns() - begin_ns,
+        duration_ns: 0,
         command: comparison.command.clone(),
         seed: comparison.seed,
         plan: Plan {
@@ -98,19 +101,53 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
             warmup_rounds: 1,
             budget_ns: comparison.effort.budget().as_nanos() as u64,
             limits: comparison.workloads.first().map(|workload| workload.spec.limits).unwrap_or_default(),
+            pinned_cpu: comparison.pinned_cpu,
+            precision: comparison.precision,
         },
         host,
         skipped,
-        interrupted,
-        trials,
-    })
+        // Until it has come to its end, which a killed run never does.
+        interrupted: true,
+        trials: Vec::new(),
+    };
+    let journal = comparison.journal.as_deref().and_then(|path| begin_journal(path, &results, progress));
+    let mut run =
+        Run { cells: &cells, workloads, progress, begin_ns, journal, trials: Vec::new(), interrupted: false };
+    run.warm_up()?;
+    run.footprints(comparison.effort)?;
+    run.count_syscalls()?;
+    run.rounds(&steps, comparison, begin_ns)?;
+    (results.trials, results.interrupted) = (run.trials, run.interrupted);
+    results.duration_ns = monotonic_ns() - begin_ns;
+    Ok(results)
 }
 
-type PreparedCells<'a> = (Vec<Cell<'a>>, Vec<String>, Vec<SkippedRuntime>);
+/// A run that can keep no journal is still worth its report.
+fn begin_journal(path: &Path, header: &Results, progress: &dyn Progress) -> Option<Journal> {
+    match Journal::create(path, header) {
+        Ok((journal, None)) => Some(journal),
+        Ok((journal, Some(kept))) => {
+            progress.warn(&format!(
+                "an earlier run here was killed; what it had measured is kept as {kept}, which isobench report reads",
+                kept = kept.display()
+            ));
+            Some(journal)
+        }
+        Err(error) => {
+            progress.warn(&format!(
+                "{path}: {error}; a run that is killed will leave nothing",
+                path = path.display()
+            ));
+            None
+        }
+    }
+}
+
+pub(super) type PreparedCells<'a> = (Vec<Cell<'a>>, Vec<String>, Vec<SkippedRuntime>);
 
 /// Makes every cell ready. A runtime that cannot run here, or cannot run one of the workloads, is
 /// left out whole, so that every round stays complete.
-fn prepare<'a>(
+pub(super) fn prepare<'a>(
     comparison: &'a Comparison<'a>,
     progress: &dyn Progress,
 ) -> Result<PreparedCells<'a>, ExperimentError> {
@@ -178,6 +215,8 @@ struct Run<'a> {
     cells: &'a [Cell<'a>],
     workloads: usize,
     progress: &'a dyn Progress,
+    begin_ns: u64,
+    journal: Option<Journal>,
     trials: Vec<Trial>,
     interrupted: bool,
 }
@@ -236,7 +275,7 @@ impl Run<'_> {
             if begins_round {
                 let spent_ns = monotonic_ns() - begin_ns;
                 let enough = rounds.iter().all(|rounds| *rounds >= LEAST_ROUNDS);
-                if spent_ns > 2 * budget_ns || enough && spent_ns > budget_ns {
+                if spent_ns > 2 * budget_ns || enough && spent_ns > budget_ns || self.is_precise(comparison) {
                     break;
                 }
             }
@@ -251,6 +290,12 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn is_precise(&self, comparison: &Comparison<'_>) -> bool {
+        let Some(target) = comparison.precision else { return false };
+        let planned: Vec<_> = comparison.workloads.iter().map(|workload| workload.planned.clone()).collect();
+        precision::is_reached(&self.trials, &planned, target)
     }
 
     fn stopped(&mut self) -> bool {
@@ -279,20 +324,25 @@ impl Run<'_> {
             Err(error) => {
                 // One sandbox that cannot be had is a failed trial, not the end of the comparison.
                 let name = &workload.planned.name;
-                self.trials.push(assemble::failed(cell.runtime, name, round, &error));
+                self.keep(assemble::failed(cell.runtime, name, round, &error));
                 return Ok(true);
             }
         };
         let expected = workload.expected.as_deref();
-        self.trials.push(assemble::trial(
-            cell.runtime,
-            &workload.planned.name,
-            round,
-            &observed,
-            watch,
-            expected,
-        ));
+        self.keep(assemble::trial(cell.runtime, &workload.planned.name, round, &observed, watch, expected));
         Ok(true)
+    }
+
+    fn keep(&mut self, trial: Trial) {
+        if let Some(journal) = &mut self.journal
+            && let Err(error) = journal.append(monotonic_ns() - self.begin_ns, &trial)
+        {
+            let path = journal.path().display();
+            self.progress
+                .warn(&format!("{path}: {error}; from here on a run that is killed loses its trials"));
+            self.journal = None;
+        }
+        self.trials.push(trial);
     }
 }
 

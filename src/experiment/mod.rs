@@ -2,7 +2,9 @@
 
 pub mod assemble;
 pub mod compare;
+pub mod forecast;
 pub mod plan;
+pub mod precision;
 pub mod suite;
 
 /// What can keep an experiment from giving any result.

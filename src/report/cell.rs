@@ -179,7 +179,7 @@ fn entered(trial: &Trial) -> Option<f64> {
     trial.timeline.entered_ns.map(|ns| ns as f64)
 }
 
-fn teardown(trial: &Trial) -> Option<f64> {
+pub(super) fn teardown(trial: &Trial) -> Option<f64> {
     Some(trial.timeline.torn_down_ns?.checked_sub(trial.timeline.exited_ns?)? as f64)
 }
 
@@ -204,7 +204,7 @@ pub(super) fn work_time(trial: &Trial) -> Option<f64> {
 }
 
 /// Peak PSS and the kernel memory charged, as far as known.
-fn cost(trial: &Trial) -> Option<f64> {
+pub(super) fn cost(trial: &Trial) -> Option<f64> {
     let footprint = trial.footprint.as_ref()?;
     Some(footprint.pss_peak_bytes? as f64 + footprint.cgroup_kernel_bytes.unwrap_or(0) as f64)
 }

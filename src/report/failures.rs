@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::trials::CellTrials;
+use crate::runtime::plausible::impossibility;
 use crate::runtime::trial::{Exit, Trial};
 
 /// Failed trials of one cell that failed for the same reason.
@@ -36,7 +37,10 @@ pub struct Note {
 /// Why a trial does not count, in one line; `None` when it does.
 pub fn failure_reason(trial: &Trial) -> Option<String> {
     match &trial.exit {
-        Exit::Code(0) => trial.wrong_output.as_ref().map(|what| format!("wrong output: {what}")),
+        Exit::Code(0) => {
+            let wrong = trial.wrong_output.as_ref().map(|what| format!("wrong output: {what}"));
+            wrong.or_else(|| impossibility(trial))
+        }
         Exit::Code(code) => Some(format!("ended with status {code}")),
         Exit::Signal(signal) => Some(match nix::sys::signal::Signal::try_from(*signal) {
             Ok(known) => format!("killed by {known}"),

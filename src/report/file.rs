@@ -9,14 +9,22 @@ use serde::Deserialize;
 use tempfile::NamedTempFile;
 
 use super::error::ReportError;
-use crate::results::{Results, VERSION};
+use crate::results::{Results, VERSION, journal};
 
-/// Reads a results file.
+/// Reads a results file, or the journal that a killed run has left.
 pub fn read(path: &Path) -> Result<Results, ReportError> {
-    let results: Results = match parse(path)? {
+    let mut file = open(path)?;
+    let results = match parse_first(path, &mut file)? {
         Ok(results) => results,
         Err(error) => return Err(why_not_results(path, &error)),
     };
+    let results = journal::read_trials(results, &mut file).map_err(|source| match source.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => ReportError::NotResults {
+            path: path.to_owned(),
+            detail: format!("after the first value: {source}"),
+        },
+        _ => unreadable(path, source),
+    })?;
     match results.version {
         1..=VERSION => Ok(results),
         0 => {
@@ -97,9 +105,18 @@ pub fn prepare_folder(folder: &Path) -> Result<(), ReportError> {
     temporary().tempfile_in(folder).map(drop).map_err(|source| ReportError::writing(folder, source))
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<serde_json::Result<T>, ReportError> {
-    let file = File::open(path).map_err(|error| unreadable(path, error))?;
-    match serde_json::from_reader(BufReader::with_capacity(1 << 16, file)) {
+fn open(path: &Path) -> Result<BufReader<File>, ReportError> {
+    File::open(path)
+        .map(|file| BufReader::with_capacity(1 << 16, file))
+        .map_err(|error| unreadable(path, error))
+}
+
+/// The value that a file begins with.
+fn parse_first<T: for<'de> Deserialize<'de>>(
+    path: &Path,
+    file: &mut BufReader<File>,
+) -> Result<serde_json::Result<T>, ReportError> {
+    match T::deserialize(&mut serde_json::Deserializer::from_reader(file)) {
         Err(error) if error.is_io() => Err(unreadable(path, error.into())),
         other => Ok(other),
     }
@@ -119,7 +136,7 @@ struct OnlyVersion {
 }
 
 fn why_not_results(path: &Path, error: &serde_json::Error) -> ReportError {
-    if let Ok(Ok(OnlyVersion { version })) = parse(path)
+    if let Ok(Ok(OnlyVersion { version })) = open(path).and_then(|mut file| parse_first(path, &mut file))
         && version > VERSION.into()
     {
         return ReportError::NewerVersion { path: path.to_owned(), found: version, known: VERSION };

@@ -57,7 +57,7 @@ pub fn render(summary: &Summary) -> String {
     text
 }
 
-fn markdown_table(table: &Table) -> String {
+pub(super) fn markdown_table(table: &Table) -> String {
     let mut text = format!("## {}\n\n", table.title);
     if !table.note.is_empty() {
         let _ = write!(text, "{}\n\n", escape(&table.note));
@@ -88,7 +88,7 @@ fn indented(code: &str) -> String {
 
 /// Text that Markdown shows as it is: no markup, no HTML, no new column. Underscores inside words are
 /// harmless, and backslashes before them would only make names hard to read.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

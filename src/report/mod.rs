@@ -8,13 +8,16 @@ pub mod bench;
 pub mod cell;
 pub mod charts;
 mod clean;
+pub mod diff;
 mod embed;
 mod error;
+pub mod export;
 pub mod failures;
 pub mod file;
 pub mod format;
 mod html;
 mod markdown;
+pub mod merge;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;

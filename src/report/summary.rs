@@ -170,7 +170,7 @@ impl Summary {
 }
 
 /// Trials by cell: runtimes in the report's order, workloads as planned.
-fn group(results: &Results) -> Vec<CellTrials<'_>> {
+pub(super) fn group(results: &Results) -> Vec<CellTrials<'_>> {
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     let mut cells: Vec<CellTrials> = Vec::new();
     for trial in &results.trials {

@@ -97,6 +97,8 @@ impl Synthetic {
                 warmup_rounds: 2,
                 budget_ns: 60_000_000_000,
                 limits: Limits::default(),
+                pinned_cpu: None,
+                precision: None,
             },
             host: HostFacts {
                 cpu_model: text("Synthetic CPU @ 3.00 GHz"),

@@ -30,11 +30,11 @@ impl Style {
         }
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
-    fn bold(self, text: &str) -> String {
+    pub(super) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 }
@@ -99,7 +99,7 @@ fn bar(value: f64, full: f64) -> String {
 }
 
 /// A table in aligned columns: a line of numbers, and under it dimmer lines of details.
-fn table(text: &mut String, table: &Table, bars: &[String], style: Style) {
+pub(super) fn table(text: &mut String, table: &Table, bars: &[String], style: Style) {
     let width = |column: usize| {
         let own = table.rows.iter().filter_map(|row| row.get(column));
         let heading = table.columns[column].name.chars().count();

@@ -37,7 +37,7 @@ impl<'a> CellTrials<'a> {
 
 /// True for a trial whose figures count.
 pub fn counts(trial: &Trial) -> bool {
-    trial.exit.is_success() && trial.wrong_output.is_none()
+    trial.is_valid()
 }
 
 /// Sampling PSS and tracing system calls slow a sandbox down; the other columns come for free.

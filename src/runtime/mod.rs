@@ -14,6 +14,8 @@ pub mod clone;
 pub mod container;
 pub mod launcher;
 pub mod microvm;
+pub mod pin;
+pub mod plausible;
 pub mod process;
 pub mod session;
 pub mod spec;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::plausible::impossibility;
+
 /// How the workload ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -244,8 +246,9 @@ impl Trial {
         self.footprint.is_none() && self.crossings.host_syscalls.is_none()
     }
 
-    /// True when its figures count: the workload ended well, with the right output.
+    /// True when its figures count: the workload ended well, with the right output, and nothing that it says
+    /// is impossible.
     pub fn is_valid(&self) -> bool {
-        self.exit.is_success() && self.wrong_output.is_none()
+        self.exit.is_success() && self.wrong_output.is_none() && impossibility(self).is_none()
     }
 }

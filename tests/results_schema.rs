@@ -1,0 +1,87 @@
+//! `docs/results.schema.json` says what a results file looks like.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{isobench, need};
+use isobench::report::synthetic::Synthetic;
+use isobench::runtime::trial::{Death, DeathCause, Exit};
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+fn schema() -> Validator {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/results.schema.json");
+    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn assert_valid(value: &Value) {
+    let errors: Vec<String> = schema()
+        .iter_errors(value)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .take(5)
+        .collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+#[test]
+fn a_real_run_writes_what_the_schema_says() {
+    let folder = TempDir::new().unwrap();
+    let runtimes = if need("kvm") { "container,microvm" } else { "container" };
+    isobench()
+        .args(["compare", "--quick", "--workloads", "noop,syscall", "--runtimes", runtimes, "--output"])
+        .arg(folder.path())
+        .assert()
+        .success();
+    let written: Value =
+        serde_json::from_slice(&fs::read(folder.path().join("results.json")).unwrap()).unwrap();
+    assert!(written["trials"].as_array().unwrap().len() > 20);
+    assert_valid(&written);
+}
+
+#[test]
+fn every_way_to_end_fits_the_schema() {
+    let mut results = Synthetic::default().results();
+    let death = |cause| Exit::Death(Death { cause, address: None, message: String::new() });
+    let causes = (0..10).map(DeathCause::from_number).map(death);
+    let ends = [Exit::Code(3), Exit::Signal(9), Exit::Timeout, Exit::LaunchFailed("why".into())];
+    for (trial, exit) in results.trials.iter_mut().zip(ends.into_iter().chain(causes)) {
+        trial.exit = exit;
+    }
+    results.plan.pinned_cpu = Some(1);
+    results.plan.precision = Some(0.02);
+    assert_valid(&serde_json::to_value(&results).unwrap());
+}
+
+#[test]
+fn what_is_no_results_file_does_not_fit() {
+    let good = serde_json::to_value(Synthetic { rounds: 1, ..Synthetic::default() }.results()).unwrap();
+    assert_valid(&good);
+    let schema = schema();
+    for (place, wrong) in [
+        ("/version", json!(2)),
+        ("/started", json!("yesterday")),
+        ("/trials", json!({})),
+        ("/trials/0/exit", json!({"code": 0, "signal": 9})),
+        ("/trials/0/round", json!(-1)),
+        ("/trials/0/timeline/first_output_ns", json!(1.5)),
+        ("/plan/workloads/0/kind", json!("magic")),
+        ("/host/cgroup", json!("v3")),
+    ] {
+        let mut bad = good.clone();
+        *bad.pointer_mut(place).unwrap() = wrong;
+        assert!(!schema.is_valid(&bad), "{place}");
+    }
+    for (place, field) in [("", "seed"), ("/plan", "limits"), ("/trials/0", "timeline"), ("/host", "load")] {
+        let mut bad = good.clone();
+        bad.pointer_mut(place).unwrap().as_object_mut().unwrap().remove(field);
+        assert!(!schema.is_valid(&bad), "{place} without {field}");
+    }
+    let mut more = good.clone();
+    more["trials"][0]["colour"] = json!("blue");
+    assert!(!schema.is_valid(&more), "a field that the documentation does not know");
+}
