@@ -6,32 +6,31 @@
 //! links, so that nothing is ever written elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{
-    FchmodatFlags, Mode, SFlag, UtimensatFlags, fchmodat, fstatat, makedev, mkdirat, mknodat, utimensat,
-};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fstatat, makedev, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
+use nix::unistd::{Uid, UnlinkatFlags, linkat, symlinkat, unlinkat};
 use serde::{Deserialize, Serialize};
 use tar::EntryType;
 
 use super::guard::{Allowance, Guarded};
-use super::pax::Extensions;
 use super::whiteout::{self, Name};
+
+mod header;
+mod metadata;
+
+use header::{Facts, inside, link_target};
 
 /// Entries that a layer may have; a large distribution with everything has a million.
 const MOST_ENTRIES: u64 = 4_000_000;
-
-/// Bytes of a path: less than Linux' PATH_MAX, so that there is room for the store's own path before it.
-const LONGEST_PATH: usize = 3072;
 
 /// Why a layer was not unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -126,15 +125,6 @@ struct Unpacker<'a> {
     buffer: Vec<u8>,
 }
 
-/// What the header says of an entry besides its content.
-struct Facts {
-    path: PathBuf,
-    mode: u32,
-    owner: (u32, u32),
-    modified: TimeSpec,
-    extensions: Extensions,
-}
-
 impl Unpacker<'_> {
     fn entry<R: Read>(
         &mut self,
@@ -145,7 +135,7 @@ impl Unpacker<'_> {
         if kind.is_pax_global_extensions() {
             return Ok(());
         }
-        let facts = facts(entry)?;
+        let facts = Facts::read(entry)?;
         let shown = facts.path.display().to_string();
         let failed = |errno: Errno| UnpackError::Io(format!("unpacking {shown}"), errno.into());
         let (Some(folder), Some(name)) = (facts.path.parent(), facts.path.file_name()) else {
@@ -409,121 +399,4 @@ impl Unpacker<'_> {
             Err(errno) => Err(errno),
         }
     }
-
-    fn own(&mut self, name: &OsStr, owner: (u32, u32)) -> nix::Result<()> {
-        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
-        match fchownat(&self.here.1, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Err(Errno::EPERM | Errno::EINVAL) => {
-                self.notes.insert(OWNERS_LOST.into());
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    /// Sets the mode. Without root, our own files must stay readable to ourselves, so that they can be
-    /// put together, packed for a VM, compared and removed.
-    fn permit(&mut self, name: &OsStr, mode: u32, least: u32) -> nix::Result<()> {
-        let mode = if self.privileged || mode & least == least {
-            mode
-        } else {
-            self.notes.insert(
-                "files that their owner may not read were made readable: only root can do without".into(),
-            );
-            mode | least
-        };
-        // Never a link: it was made just now.
-        fchmodat(&self.here.1, name, Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)
-    }
-
-    fn attributes(&mut self, file: &impl AsFd, extensions: &Extensions) {
-        for (name, value) in &extensions.attributes {
-            let shown = name.to_string_lossy();
-            // They would change what overlayfs makes of the layer.
-            if shown.starts_with("trusted.overlay.") || shown.starts_with("user.overlay.") {
-                self.notes.insert(format!("the attribute {shown} was left out: it belongs to overlayfs"));
-                continue;
-            }
-            let Ok(c_name) = CString::new(name.as_bytes()) else { continue };
-            // SAFETY: a zero-terminated name, and a value of the given length, which the kernel only reads.
-            let set = unsafe {
-                let fd = file.as_fd().as_raw_fd();
-                libc::fsetxattr(fd, c_name.as_ptr(), value.as_ptr().cast(), value.len(), 0)
-            };
-            if set != 0 {
-                self.notes.insert(format!("the attribute {shown} was left out: {}", Errno::last().desc()));
-            }
-        }
-    }
-
-    /// Gives the folders their modes and times, the deepest first: what is inside stays reachable.
-    fn finish(mut self) -> Result<Unpacked, UnpackError> {
-        self.folders.entry(PathBuf::new()).or_insert(IMPLIED);
-        let implied = self.folders.iter().filter(|(_, facts)| facts.implied);
-        let implied = implied.map(|(path, _)| path.clone().into_os_string()).collect();
-        for (path, facts) in std::mem::take(&mut self.folders).into_iter().rev() {
-            let failed =
-                |errno: Errno| UnpackError::Io(format!("finishing {}", path.display()), errno.into());
-            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-                self.here = (PathBuf::new(), reopen(&self.root)?);
-                self.finish_folder(OsStr::new("."), &facts).map_err(failed)?;
-                continue;
-            };
-            self.enter(parent, false, &path.display().to_string())?;
-            self.finish_folder(name, &facts).map_err(failed)?;
-        }
-        Ok(Unpacked { notes: self.notes.into_iter().collect(), implied })
-    }
-
-    fn finish_folder(&mut self, name: &OsStr, facts: &FolderFacts) -> nix::Result<()> {
-        self.own(name, facts.owner)?;
-        self.permit(name, facts.mode, 0o700)?;
-        utimensat(&self.here.1, name, &facts.modified, &facts.modified, UtimensatFlags::NoFollowSymlink)
-    }
-}
-
-const OWNERS_LOST: &str = "owners were not kept: giving files away takes root";
-
-fn facts<R: Read>(entry: &mut tar::Entry<'_, R>) -> Result<Facts, UnpackError> {
-    let extensions = Extensions::read(entry).map_err(UnpackError::Bad)?;
-    let written = match &extensions.sparse_name {
-        Some(name) => name.clone(),
-        None => entry.path().map_err(archive_error)?.into_owned(),
-    };
-    let path = inside(&written).ok_or_else(|| {
-        UnpackError::Bad(format!("{}: leads out of the image", written.to_string_lossy().escape_debug()))
-    })?;
-    if path.as_os_str().len() > LONGEST_PATH {
-        return Err(UnpackError::Bad(format!("a path of {} bytes", path.as_os_str().len())));
-    }
-    if path.as_os_str().as_bytes().contains(&0) {
-        return Err(UnpackError::Bad(format!("{}: a name with a zero byte", path.display())));
-    }
-    let header = entry.header();
-    let number = |field: io::Result<u64>| field.ok().and_then(|id| u32::try_from(id).ok()).unwrap_or(0);
-    let owner = (number(header.uid()), number(header.gid()));
-    let seconds = i64::try_from(header.mtime().unwrap_or(0)).unwrap_or(0);
-    let (seconds, nanoseconds) = extensions.modified.unwrap_or((seconds, 0));
-    let mode = header.mode().map_err(archive_error)? & 0o7777;
-    Ok(Facts { path, mode, owner, modified: TimeSpec::new(seconds, nanoseconds), extensions })
-}
-
-fn link_target<R: Read>(entry: &tar::Entry<'_, R>, shown: &str) -> Result<PathBuf, UnpackError> {
-    let target = entry.link_name().map_err(archive_error)?.map(|target| target.into_owned());
-    target
-        .filter(|target| !target.as_os_str().is_empty() && !target.as_os_str().as_bytes().contains(&0))
-        .ok_or_else(|| UnpackError::Bad(format!("{shown}: a link to nothing")))
-}
-
-/// The path without `.`; none for an absolute one and for one with `..`.
-fn inside(path: &Path) -> Option<PathBuf> {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::Normal(name) => normal.push(name),
-            Component::CurDir => {}
-            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
-        }
-    }
-    Some(normal)
 }
