@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod experiment;
+pub mod image;
 pub mod measure;
 pub mod report;
 pub mod results;

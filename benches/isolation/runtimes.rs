@@ -27,6 +27,7 @@ pub fn template() -> LaunchSpec {
         timeout: None,
         files: Vec::new(),
         root: None,
+        working_dir: None,
         without: Default::default(),
         measure: Measure::default(),
     }

@@ -1,6 +1,6 @@
 //! Arguments that several commands share, and how their values are written.
 
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,11 +10,12 @@ use clap::builder::PossibleValuesParser;
 
 use super::Failure;
 use crate::experiment::suite::environment;
+use crate::image::{self, Image};
 use crate::runtime::RuntimeError;
 use crate::runtime::launcher::Kind;
 use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Measure, Program};
 use crate::workload::catalogue;
-use crate::workload::program::resolve_program;
+use crate::workload::program::{find_in_root, resolve_program};
 
 /// What a sandbox gets.
 #[derive(Debug, Args)]
@@ -59,7 +60,43 @@ impl SandboxArguments {
 
     /// The same with no program yet.
     pub fn template(&self) -> Result<LaunchSpec, Failure> {
+        self.template_over(environment())
+    }
+
+    /// A spec for `command` in an image, of which `root` is the root filesystem, and what else is to be
+    /// known about the run.
+    pub fn spec_in_image(
+        &self,
+        image: &Image,
+        root: &Path,
+        command: &[OsString],
+    ) -> Result<(LaunchSpec, Vec<String>), Failure> {
+        let command = image::Command::new(image, command);
+        let Some(name) = command.words.first() else {
+            return Err(Failure::usage(format!(
+                "the image {} names no program to run; put one after --",
+                image.shown()
+            )));
+        };
         let mut env = environment();
+        for variable in &command.env {
+            set_variable(&mut env, c_string(&variable.into())?);
+        }
+        let template = self.template_over(env)?;
+        let path = template.env.iter().find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+        let path = OsStr::from_bytes(path.unwrap_or_default());
+        let program = find_in_root(name, root, path, &command.working_dir).map_err(program_failure)?;
+        let argv = command.words.iter().map(c_string).collect::<Result<_, _>>()?;
+        let notes = command
+            .user
+            .iter()
+            .map(|user| format!("the image asks for the user {user:?}; it runs as root of the sandbox"))
+            .collect();
+        let working_dir = Some(command.working_dir);
+        Ok((LaunchSpec { program, argv, root: Some(root.to_owned()), working_dir, ..template }, notes))
+    }
+
+    fn template_over(&self, mut env: Vec<CString>) -> Result<LaunchSpec, Failure> {
         for variable in &self.env {
             if !variable.as_bytes().contains(&b'=') {
                 return Err(Failure::usage(format!(
@@ -67,7 +104,7 @@ impl SandboxArguments {
                     Path::new(variable).display()
                 )));
             }
-            env.push(c_string(variable)?);
+            set_variable(&mut env, c_string(variable)?);
         }
         for mapping in &self.files {
             if !mapping.host.is_file() {
@@ -88,9 +125,20 @@ impl SandboxArguments {
             timeout: self.timeout,
             files: self.files.clone(),
             root: self.root.as_ref().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone())),
+            working_dir: None,
             without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),
             measure: Measure::default(),
         })
+    }
+}
+
+/// Sets a variable in place of one of the same name.
+pub fn set_variable(env: &mut Vec<CString>, variable: CString) {
+    let name =
+        |variable: &CString| variable.to_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+    match env.iter_mut().find(|other| name(other) == name(&variable)) {
+        Some(other) => *other = variable,
+        None => env.push(variable),
     }
 }
 
@@ -129,7 +177,8 @@ pub fn kind(name: &str) -> Kind {
     RUNTIMES.iter().find(|(known, _)| *known == name).map_or(Kind::Process, |(_, kind)| *kind)
 }
 
-fn size(text: &str) -> Result<u64, String> {
+/// A size with its unit.
+pub fn size(text: &str) -> Result<u64, String> {
     let bytes = parse_size::Config::new()
         .with_binary()
         .parse_size(text)

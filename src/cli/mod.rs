@@ -9,6 +9,7 @@ mod compare;
 mod diff;
 mod doctor;
 mod export;
+mod image;
 mod interrupt;
 mod merge;
 mod report;
@@ -45,6 +46,7 @@ enum Command {
     Doctor(doctor::DoctorArguments),
     Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
+    Image(image::ImageArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
+        Some(Command::Image(arguments)) => image::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };

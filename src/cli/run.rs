@@ -15,9 +15,10 @@ use serde::Serialize;
 use super::arguments::{self, SandboxArguments, program_failure, runtime_parser};
 use super::{Failure, interrupt};
 use crate::experiment::assemble;
+use crate::image::{ImageError, RootInUse, Store};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
-use crate::runtime::spec::Stdio;
+use crate::runtime::spec::{LaunchSpec, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
 use crate::runtime::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport};
 
@@ -36,12 +37,16 @@ pub struct RunArguments {
     #[command(flatten)]
     sandbox: SandboxArguments,
 
+    /// Run in an image of the store (see isobench image); the command is then the image's own by default
+    #[arg(long, value_name = "NAME[:TAG]", conflicts_with = "root")]
+    image: Option<String>,
+
     /// Capture the output and print everything measured as one JSON document
     #[arg(long)]
     json: bool,
 
     /// The program (a path, a name on PATH, or a built-in workload) and its arguments
-    #[arg(last = true, required = true, value_name = "PROGRAM [ARGUMENTS]")]
+    #[arg(last = true, required_unless_present = "image", value_name = "PROGRAM [ARGUMENTS]")]
     command: Vec<OsString>,
 }
 
@@ -50,6 +55,7 @@ Examples:
   isobench run -- busybox sh -c 'echo I am process $$'
   isobench run --runtime microvm --file notes.txt:/notes.txt -- busybox wc /notes.txt
   isobench run --runtime container --without net,seccomp --json -- noop
+  isobench run --image busybox -- sh -c 'cat /etc/passwd'
   isobench run --runtime microvm --memory 64M --timeout 5s -- ./my-static-program";
 
 /// What `--json` prints.
@@ -62,11 +68,33 @@ struct Document {
 
 pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     let launcher = Launcher::start().map_err(Failure::failed)?;
-    let spec = arguments.sandbox.spec(&arguments.command)?;
+    // While `_root` lives, nobody removes the image's files.
+    let (spec, _root) = match &arguments.image {
+        None => (arguments.sandbox.spec(&arguments.command)?, None),
+        Some(name) => {
+            let (spec, root) = in_image(&arguments, name)?;
+            (spec, Some(root))
+        }
+    };
     interrupt::install();
     let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
     let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
     if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+}
+
+fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInUse), Failure> {
+    let failed = |error: ImageError| Failure { message: error.to_string(), status: 125 };
+    if arguments.runtime == "process" {
+        return Err(Failure::usage("an image needs a root of its own: use --runtime container or microvm"));
+    }
+    let store = Store::of_user().map_err(failed)?;
+    let image = store.find(name).map_err(failed)?;
+    let root = store.root(&image).map_err(failed)?;
+    let (spec, notes) = arguments.sandbox.spec_in_image(&image, &root.path, &arguments.command)?;
+    for note in notes {
+        eprintln!("isobench: {note}");
+    }
+    Ok((spec, root))
 }
 
 /// A spec that cannot be run is the program's fault, anything else the sandbox's.
@@ -84,7 +112,8 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     }
     let watch = Watch::Input(&input);
     let observed = observe(prepared, watch, &|| interrupt::received().is_some()).map_err(launch_failure)?;
-    let name = arguments.command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let word = arguments.command.first().map(|word| word.to_string_lossy().into_owned());
+    let name = word.or_else(|| arguments.image.clone()).unwrap_or_default();
     let trial = assemble::trial(&arguments.runtime, &name, 0, &observed, watch, None);
     let status = trial.exit.status();
     let document = Document {

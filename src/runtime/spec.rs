@@ -137,6 +137,10 @@ pub struct LaunchSpec {
     pub files: Vec<FileMapping>,
     /// A host directory that becomes the sandbox's root; it is never written to.
     pub root: Option<PathBuf>,
+    /// Absolute path in the sandbox where the program starts, made if it is missing; by default `/`. A sandbox
+    /// without a root of its own starts where the harness is.
+    #[serde(default)]
+    pub working_dir: Option<PathBuf>,
     /// Container steps to leave out.
     pub without: BTreeSet<Isolation>,
     /// Extra measurements.

@@ -5,5 +5,5 @@ pub mod elf;
 #[cfg(test)]
 mod golden_tests;
 pub mod program;
-mod rooted;
+pub(crate) mod rooted;
 pub mod self_report;

@@ -82,10 +82,7 @@ pub fn resolve_program(name: &OsStr, root: Option<&Path>) -> Result<Program, Run
     }
     let found =
         match root {
-            Some(root) => std::env::split_paths(PATH_IN_ROOT)
-                .map(|folder| folder.join(name))
-                .find(|path| rooted::open(root, path).is_ok_and(|file| is_command(&file)))
-                .map(Program::InRoot),
+            Some(root) => along_path(name, root, OsStr::new(PATH_IN_ROOT)),
             None => std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
                 .map(|folder| {
                     if folder.as_os_str().is_empty() { Path::new(".").join(name) } else { folder.join(name) }
@@ -94,6 +91,24 @@ pub fn resolve_program(name: &OsStr, root: Option<&Path>) -> Result<Program, Run
                 .map(Program::HostFile),
         };
     found.ok_or_else(|| unknown(&name.to_string_lossy()))
+}
+
+/// What the first word of a command means in an image: a name is looked for along `path`, a relative
+/// path begins at `folder`. Built-in workloads are not among the image's programs.
+pub fn find_in_root(name: &OsStr, root: &Path, path: &OsStr, folder: &Path) -> Result<Program, RuntimeError> {
+    if name.as_bytes().contains(&b'/') {
+        return Ok(Program::InRoot(folder.join(name)));
+    }
+    along_path(name, root, path).ok_or_else(|| {
+        bad(format!("no such program in the image: {}; its PATH is {}", name.display(), path.display()))
+    })
+}
+
+fn along_path(name: &OsStr, root: &Path, path: &OsStr) -> Option<Program> {
+    std::env::split_paths(path)
+        .map(|folder| Path::new("/").join(folder).join(name))
+        .find(|path| rooted::open(root, path).is_ok_and(|file| is_command(&file)))
+        .map(Program::InRoot)
 }
 
 /// Opens a program and checks that it can run on this host at all. Whether a *dynamic* program can

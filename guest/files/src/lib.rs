@@ -56,10 +56,11 @@ impl Files {
     /// Files over an initial tree, with the console as descriptors 0, 1 and 2. Nothing of the tree is
     /// read until it is used.
     pub fn new(tree: Tree<'static>) -> Files {
+        let cwd = tree.working_directory();
         Files {
             store: Store::new(tree),
             descriptors: Descriptors::with_console(),
-            cwd: ROOT,
+            cwd,
             umask: 0o022,
             boot_id: None,
         }

@@ -112,6 +112,7 @@ pub struct TreeBuilder {
     /// Files of the host that have several names: by device and inode.
     linked: HashMap<(u64, u64), Id>,
     program: Vec<u8>,
+    working_directory: Id,
     notes: Vec<String>,
     now: Time,
 }
@@ -132,6 +133,7 @@ impl TreeBuilder {
             items: vec![Item { mode: S_IFDIR | 0o755, modified: now, what: root, links: 0, sealed: false }],
             linked: HashMap::new(),
             program: Vec::new(),
+            working_directory: ROOT,
             notes: Vec::new(),
             now,
         }
@@ -179,6 +181,12 @@ impl TreeBuilder {
     pub fn program(&mut self, guest: &Path) -> &mut Self {
         self.program = guest.as_os_str().as_bytes().to_vec();
         self
+    }
+
+    /// Says where the program starts: an absolute path, made where it is missing.
+    pub fn working_directory(&mut self, guest: &Path) -> Result<&mut Self, PackError> {
+        self.working_directory = self.directory(guest)?;
+        Ok(self)
     }
 
     /// Adds what every Linux program may expect, where nothing is in its place: `/dev`, `/proc`, `/tmp`.

@@ -35,8 +35,8 @@ pub struct Header {
     pub program_at: u32,
     /// Its length; 0 without a program.
     pub program_length: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// The node of the program's first working directory; 0 is the root.
+    pub working_directory: u32,
 }
 
 /// A file, directory, symbolic link or device.
@@ -133,6 +133,7 @@ pub struct Tree<'a> {
     names: &'a [u8],
     window: &'a [u8],
     program: &'a [u8],
+    working_directory: u32,
 }
 
 impl<'a> Tree<'a> {
@@ -150,13 +151,23 @@ impl<'a> Tree<'a> {
         if nodes.first().is_none_or(|root| root.kind != KIND_DIRECTORY) {
             return Err(TreeError::NoRoot);
         }
-        let tree = Tree { nodes, entries, names, window, program: &[] };
+        let there = nodes.get(header.working_directory as usize);
+        if there.is_none_or(|node| node.kind != KIND_DIRECTORY) {
+            return Err(TreeError::NoRoot);
+        }
+        let working_directory = header.working_directory;
+        let tree = Tree { nodes, entries, names, window, program: &[], working_directory };
         Ok(Tree { program: tree.name(header.program_at, header.program_length), ..tree })
     }
 
     /// The absolute path of the program; empty without one.
     pub fn program(&self) -> &'a [u8] {
         self.program
+    }
+
+    /// The node of the directory that the program starts in.
+    pub fn working_directory(&self) -> u32 {
+        self.working_directory
     }
 
     /// How many nodes there are.

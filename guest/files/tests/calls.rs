@@ -225,6 +225,16 @@ fn the_working_directory_follows_its_directory() {
 }
 
 #[test]
+fn the_program_starts_where_the_tree_says() {
+    let mut builder = TreeBuilder::new();
+    builder.bytes(Path::new("/srv/app/data"), 0o644, Arc::from(&b"1"[..])).unwrap();
+    builder.working_directory(Path::new("/srv/app")).unwrap();
+    let mut guest = Guest::with_tree(&builder);
+    assert_eq!(guest.get("data"), Ok(b"1".to_vec()));
+    assert_eq!(guest.get("../app/data"), Ok(b"1".to_vec()));
+}
+
+#[test]
 fn links_that_go_in_circles_end() {
     let mut guest = guest();
     let link = |guest: &mut Guest, target: &str, path: &str| {

@@ -45,6 +45,7 @@ pub fn check() -> Result<Vec<String>, Unavailable> {
         timeout: None,
         files: Vec::new(),
         root: None,
+        working_dir: None,
         without: [Isolation::Limits].into(),
         measure: Default::default(),
     };

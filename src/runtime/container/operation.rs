@@ -57,6 +57,8 @@ pub(super) enum Operation {
     PivotRoot(CString),
     /// Lets go of the old root, which must be the working directory, and enters the new one.
     DetachOldRoot,
+    /// Makes this folder the working directory.
+    Enter(CString),
     ClearGroups,
     /// Gives up every capability for good; the field is the number of the last one.
     DropCapabilities(u32),
@@ -113,6 +115,10 @@ impl Operation {
                 // SAFETY: as above.
                 check(unsafe { libc::chdir(c"/".as_ptr()) })
             }
+            Operation::Enter(path) => {
+                // SAFETY: as above.
+                check(unsafe { libc::chdir(path.as_ptr()) })
+            }
             Operation::ClearGroups => {
                 // SAFETY: as above; a count of 0 reads no list.
                 check(unsafe { libc::setgroups(0, ptr::null()) })
@@ -153,6 +159,7 @@ impl fmt::Display for Operation {
             Operation::CharacterDevice { path, .. } => write!(to, "making the device {}", text(path)),
             Operation::PivotRoot(path) => write!(to, "making {} the root", text(path)),
             Operation::DetachOldRoot => write!(to, "letting go of the old root"),
+            Operation::Enter(path) => write!(to, "entering {}", path.to_string_lossy()),
             Operation::ClearGroups => write!(to, "leaving all supplementary groups"),
             Operation::DropCapabilities(_) => write!(to, "dropping all capabilities"),
             Operation::NoNewPrivileges => write!(to, "setting no_new_privs"),

@@ -162,6 +162,7 @@ impl Planner<'_> {
         };
         if own_root {
             self.add("old root", vec![Operation::DetachOldRoot]);
+            self.working_dir(spec)?;
         }
         self.privileges();
         Ok(Plan {
@@ -375,6 +376,23 @@ impl Planner<'_> {
         }
         self.add("files", operations);
         Ok(command)
+    }
+
+    /// Only now, when no link of the image can lead to the host.
+    fn working_dir(&mut self, spec: &LaunchSpec) -> Result<(), RuntimeError> {
+        let Some(path) = spec.working_dir.as_deref().filter(|path| *path != Path::new("/")) else {
+            return Ok(());
+        };
+        if !path.is_absolute() {
+            return Err(bad(format!("the working directory {} is not an absolute path", path.display())));
+        }
+        let mut operations = Vec::new();
+        for parent in parents(path).into_iter().chain([path]) {
+            operations.push(folder(c_path(parent)?, 0o755));
+        }
+        operations.push(Operation::Enter(c_path(path)?));
+        self.add("working directory", operations);
+        Ok(())
     }
 
     /// The filter goes first: without `no_new_privs`, installing it takes a capability.

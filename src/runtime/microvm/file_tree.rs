@@ -48,6 +48,9 @@ impl FileTree {
             Program::Builtin(_) => builder.bytes(path, 0o755, Arc::from(program)).map_err(bad)?,
             Program::InRoot(_) => &mut builder,
         };
+        if let Some(folder) = &spec.working_dir {
+            builder.working_directory(folder).map_err(bad)?;
+        }
         builder.program(path).standard_entries().map_err(bad)?;
         FileTree::place(builder.build().map_err(bad)?)
     }

@@ -44,7 +44,7 @@ impl<'b> Packer<'b> {
             names: self.names.len() as u32,
             program_at,
             program_length: self.builder.program.len() as u32,
-            reserved: 0,
+            working_directory: self.node_of(self.builder.working_directory)?,
         };
         let mut metadata = bytes_of(&[header]).to_vec();
         metadata.extend_from_slice(bytes_of(&nodes));

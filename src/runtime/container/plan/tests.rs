@@ -16,6 +16,7 @@ fn spec(without: &[Isolation]) -> LaunchSpec {
         timeout: None,
         files: Vec::new(),
         root: None,
+        working_dir: None,
         without: without.iter().copied().collect(),
         measure: Measure::default(),
     }
@@ -169,4 +170,14 @@ fn files_may_not_cover_what_is_the_container_s_own() {
         let plan = Plan::new(&spec(&[]), &host(true), None, None, &[shown]);
         assert_eq!(plan.is_ok(), fine, "{guest}");
     }
+}
+
+#[test]
+fn a_working_directory_is_made_and_entered_once_the_host_is_out_of_reach() {
+    let spec = LaunchSpec { working_dir: Some("/srv/app".into()), ..spec(&[]) };
+    let plan = Plan::new(&spec, &host(true), Some(Path::new("/opt/bin/tool")), None, &[]).unwrap();
+    let entered = position(&plan, "entering /srv/app");
+    assert!(position(&plan, "letting go of the old root") < entered);
+    let relative = LaunchSpec { working_dir: Some("srv".into()), ..spec };
+    assert!(Plan::new(&relative, &host(true), Some(Path::new("/opt/bin/tool")), None, &[]).is_err());
 }

@@ -1,0 +1,36 @@
+//! OCI images: read, stored by content, put together as the root of a sandbox, compared, written.
+//!
+//! An *image* is everything that a program needs; a *layer* is a change to a file tree, shipped as a
+//! tar archive. `docs/images.md` tells how the store is built and what is refused, and why.
+
+mod changes;
+mod compression;
+mod digest;
+mod error;
+mod flatten;
+mod guard;
+mod layout;
+mod load;
+mod name;
+mod pax;
+mod run;
+mod save;
+mod source;
+mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod unpack;
+mod whiteout;
+
+pub use changes::{Efficiency, LayerChanges, TreeChanges, difference, efficiency};
+pub use compression::{Compression, decompress};
+pub use digest::Digest;
+pub use error::ImageError;
+pub use flatten::{Layer, flatten};
+pub use load::{LoadOptions, Loaded};
+pub use name::ImageName;
+pub use run::Command;
+pub use store::{Image, ImageLayer, RootInUse, Store};
+pub use unpack::{UnpackError, Unpacked, unpack};
