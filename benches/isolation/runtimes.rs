@@ -28,6 +28,7 @@ pub fn template() -> LaunchSpec {
         files: Vec::new(),
         root: None,
         working_dir: None,
+        once: false,
         without: Default::default(),
         measure: Measure::default(),
     }

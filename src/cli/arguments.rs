@@ -126,6 +126,7 @@ impl SandboxArguments {
             files: self.files.clone(),
             root: self.root.as_ref().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone())),
             working_dir: None,
+            once: false,
             without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),
             measure: Measure::default(),
         })

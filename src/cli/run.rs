@@ -78,7 +78,7 @@ pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     };
     interrupt::install();
     let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
-    let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
+    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
     if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
 }
 

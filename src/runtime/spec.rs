@@ -145,6 +145,9 @@ pub struct LaunchSpec {
     pub without: BTreeSet<Isolation>,
     /// Extra measurements.
     pub measure: Measure,
+    /// It will be launched once only: nothing is made ahead for a next time.
+    #[serde(default)]
+    pub once: bool,
 }
 
 /// The standard streams of the sandbox. The runtime closes its copies after the launch.

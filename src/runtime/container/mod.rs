@@ -46,6 +46,7 @@ pub fn check() -> Result<Vec<String>, Unavailable> {
         files: Vec::new(),
         root: None,
         working_dir: None,
+        once: false,
         without: [Isolation::Limits].into(),
         measure: Default::default(),
     };
@@ -168,12 +169,13 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         spare: None,
         notes,
         privileged: host.privileged,
+        once: spec.once,
         init: memory_file("isobench-init", INIT)
             .map_err(RuntimeError::step("loading the container's init"))?
             .into(),
         stacks: [Stack::new(STACK), Stack::new(STACK)],
     };
-    recipe.restock();
+    recipe.make_spare();
     Ok(Box::new(recipe))
 }
 
@@ -195,12 +197,21 @@ struct ContainerRecipe {
     spare: Option<Cgroup>,
     notes: Vec<String>,
     privileged: bool,
+    /// See [`LaunchSpec::once`].
+    once: bool,
     init: OwnedFd,
     /// For the first process and for the workload's, until they execute their programs.
     stacks: [Stack; 2],
 }
 
 impl ContainerRecipe {
+    fn make_spare(&mut self) {
+        if let (Some(place), None) = (&self.place, &self.spare) {
+            // If it fails now, so it will on the clock, where the error is told.
+            self.spare = place.create_next(&self.limits).ok();
+        }
+    }
+
     /// The group made beforehand, or else, on the clock, a new one.
     fn cgroup(&mut self, board: &Board) -> Result<Option<Cgroup>, RuntimeError> {
         let Some(place) = &self.place else { return Ok(None) };
@@ -273,9 +284,8 @@ impl Recipe for ContainerRecipe {
     }
 
     fn restock(&mut self) {
-        if let (Some(place), None) = (&self.place, &self.spare) {
-            // If it fails now, so it will on the clock, where the error is told.
-            self.spare = place.create_next(&self.limits).ok();
+        if !self.once {
+            self.make_spare();
         }
     }
 

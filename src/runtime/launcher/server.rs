@@ -41,6 +41,8 @@ struct Server {
     recipes: HashMap<u32, Prepared>,
     sandboxes: BTreeMap<u32, Running>,
     next: u32,
+    /// What earlier launchers left behind is gone.
+    swept: bool,
 }
 
 struct Prepared {
@@ -72,13 +74,13 @@ impl Server {
             // SAFETY: ignoring a signal runs no handler.
             let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
         }
-        cgroup::sweep_stale();
         Server {
             socket,
             buffer: vec![0; MESSAGE_MAX],
             recipes: HashMap::new(),
             sandboxes: BTreeMap::new(),
             next: 1,
+            swept: false,
         }
     }
 
@@ -154,7 +156,13 @@ impl Server {
                 return Ok(());
             }
         };
-        self.send(&reply)
+        self.send(&reply)?;
+        if matches!(reply, Reply::Started(..)) && !self.swept {
+            // While the first workload runs there is time for it.
+            cgroup::sweep_stale();
+            self.swept = true;
+        }
+        Ok(())
     }
 
     /// A harness that is gone is noticed at the next read.

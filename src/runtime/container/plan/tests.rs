@@ -17,6 +17,7 @@ fn spec(without: &[Isolation]) -> LaunchSpec {
         files: Vec::new(),
         root: None,
         working_dir: None,
+        once: false,
         without: without.iter().copied().collect(),
         measure: Measure::default(),
     }
