@@ -71,8 +71,36 @@ pub(super) struct Cell<'a> {
     pub(super) runtime: &'a str,
     pub(super) workload: &'a Candidate,
     pub(super) plain: Box<dyn Prepared + 'a>,
-    footprint: Box<dyn Prepared + 'a>,
-    pub(super) syscalls: Option<Box<dyn Prepared + 'a>>,
+    source: &'a dyn Runtime,
+    /// A VM's calls go to its own kernel, which counts them in every trial.
+    pub(super) counts_syscalls: bool,
+}
+
+impl<'a> Cell<'a> {
+    fn new(runtime: &'a dyn Runtime, name: &'a str, workload: &'a Candidate) -> Result<Self, RuntimeError> {
+        let plain = runtime.prepare(&workload.spec)?;
+        let counts_syscalls = matches!(name, "process" | "container");
+        Ok(Cell { runtime: name, workload, plain, source: runtime, counts_syscalls })
+    }
+
+    fn footprint(&self) -> Result<Box<dyn Prepared + 'a>, RuntimeError> {
+        let mut spec = self.workload.spec.clone();
+        spec.measure = Measure { footprint: true, syscalls: false };
+        if self.workload.can_hold {
+            spec.env.push(HOLD.to_owned());
+        }
+        self.prepare_once(spec)
+    }
+
+    fn syscalls(&self) -> Result<Box<dyn Prepared + 'a>, RuntimeError> {
+        let measure = Measure { footprint: false, syscalls: true };
+        self.prepare_once(LaunchSpec { measure, ..self.workload.spec.clone() })
+    }
+
+    /// For one trial: every recipe that the launcher keeps makes each sandbox a copy of more.
+    fn prepare_once(&self, spec: LaunchSpec) -> Result<Box<dyn Prepared + 'a>, RuntimeError> {
+        self.source.prepare(&LaunchSpec { once: true, ..spec })
+    }
 }
 
 /// Runs it. Whatever was measured before a stop is in the results.
@@ -162,7 +190,7 @@ pub(super) fn prepare<'a>(
         match runtime.check().map_err(RuntimeError::from).and_then(|_| {
             rows.iter()
                 .flat_map(|name| {
-                    comparison.workloads.iter().map(move |workload| cell(*runtime, name, workload))
+                    comparison.workloads.iter().map(move |workload| Cell::new(*runtime, name, workload))
                 })
                 .collect::<Result<Vec<_>, _>>()
         }) {
@@ -186,29 +214,6 @@ pub(super) fn prepare<'a>(
         return Err(ExperimentError::NothingRuns(reasons.join("; ")));
     }
     Ok((cells, names, skipped))
-}
-
-fn cell<'a>(
-    runtime: &'a dyn Runtime,
-    name: &'a str,
-    workload: &'a Candidate,
-) -> Result<Cell<'a>, RuntimeError> {
-    let mut footprint = workload.spec.clone();
-    footprint.measure = Measure { footprint: true, syscalls: false };
-    if workload.can_hold {
-        footprint.env.push(HOLD.to_owned());
-    }
-    let mut syscalls = workload.spec.clone();
-    syscalls.measure = Measure { footprint: false, syscalls: true };
-    // A VM's calls go to its own kernel, which counts them in every trial.
-    let counts = matches!(name, "process" | "container");
-    Ok(Cell {
-        runtime: name,
-        workload,
-        plain: runtime.prepare(&workload.spec)?,
-        footprint: runtime.prepare(&footprint)?,
-        syscalls: counts.then(|| runtime.prepare(&syscalls)).transpose()?,
-    })
 }
 
 struct Run<'a> {
@@ -242,7 +247,7 @@ impl Run<'_> {
             for cell in self.cells.iter().filter(|cell| round < trials(cell)) {
                 let watch =
                     if cell.workload.can_hold { Watch::HoldAndSampleMemory } else { Watch::SampleMemory };
-                if !self.trial(cell, &*cell.footprint, watch, round)? {
+                if !self.trial(cell, cell.footprint().as_deref(), watch, round)? {
                     return Ok(());
                 }
             }
@@ -252,9 +257,8 @@ impl Run<'_> {
 
     /// System calls are counted once a cell: they do not vary, and counting slows each of them.
     fn count_syscalls(&mut self) -> Result<(), ExperimentError> {
-        for cell in self.cells {
-            let Some(prepared) = &cell.syscalls else { continue };
-            if !self.trial(cell, &**prepared, Watch::Input(&[]), 0)? {
+        for cell in self.cells.iter().filter(|cell| cell.counts_syscalls) {
+            if !self.trial(cell, cell.syscalls().as_deref(), Watch::Input(&[]), 0)? {
                 return Ok(());
             }
         }
@@ -285,7 +289,7 @@ impl Run<'_> {
             let cell = &self.cells[step.runtime * self.workloads + step.workload];
             self.progress.trial(index, steps.len(), cell.runtime, &cell.workload.planned.name);
             sleep(comparison.effort.longest_gap().mul_f64(random.random::<f64>()));
-            if !self.trial(cell, &*cell.plain, Watch::Input(&[]), step.round)? {
+            if !self.trial(cell, Ok(&*cell.plain), Watch::Input(&[]), step.round)? {
                 break;
             }
         }
@@ -307,7 +311,7 @@ impl Run<'_> {
     fn trial(
         &mut self,
         cell: &Cell<'_>,
-        prepared: &dyn Prepared,
+        prepared: Result<&(dyn Prepared + '_), &RuntimeError>,
         watch: Watch<'_>,
         round: u32,
     ) -> Result<bool, ExperimentError> {
@@ -315,21 +319,21 @@ impl Run<'_> {
             return Ok(false);
         }
         let workload = cell.workload;
-        let outcome = observe(prepared, watch, &|| self.progress.stop());
+        let name = &workload.planned.name;
+        // One sandbox that cannot be had is a failed trial, not the end of the comparison.
+        let failed = |error: &RuntimeError| assemble::failed(cell.runtime, name, round, error);
+        let trial = match prepared.map(|prepared| observe(prepared, watch, &|| self.progress.stop())) {
+            Ok(Ok(observed)) => {
+                let expected = workload.expected.as_deref();
+                assemble::trial(cell.runtime, name, round, &observed, watch, expected)
+            }
+            Ok(Err(error)) => failed(&error),
+            Err(error) => failed(error),
+        };
         if self.stopped() {
             return Ok(false);
         }
-        let observed = match outcome {
-            Ok(observed) => observed,
-            Err(error) => {
-                // One sandbox that cannot be had is a failed trial, not the end of the comparison.
-                let name = &workload.planned.name;
-                self.keep(assemble::failed(cell.runtime, name, round, &error));
-                return Ok(true);
-            }
-        };
-        let expected = workload.expected.as_deref();
-        self.keep(assemble::trial(cell.runtime, &workload.planned.name, round, &observed, watch, expected));
+        self.keep(trial);
         Ok(true)
     }
 

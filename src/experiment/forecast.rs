@@ -54,7 +54,7 @@ pub fn forecast(
         once.get(runtime * rounds.len() + workload).copied().unwrap_or_default() + effort.longest_gap() / 2
     };
     let of_rounds: Duration = steps.iter().map(|step| of_step(step.runtime, step.workload)).sum();
-    let counted = cells.iter().zip(&once).filter(|(cell, _)| cell.syscalls.is_some());
+    let counted = cells.iter().zip(&once).filter(|(cell, _)| cell.counts_syscalls);
     let (counts, counting) = counted.fold((0, Duration::ZERO), |(n, sum), (_, one)| (n + 1, sum + *one));
     let footprint_trials: Vec<u32> =
         cells.iter().map(|cell| effort.footprint_trials(cell.workload.planned.kind)).collect();

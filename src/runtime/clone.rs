@@ -2,9 +2,12 @@
 
 use std::arch::asm;
 use std::ffi::c_void;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
 
 use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 /// `CLONE_INTO_CGROUP` of `<linux/sched.h>`: libc's constant of this name is too narrow for it.
 const CLONE_INTO_CGROUP: u64 = 1 << 33;
@@ -62,20 +65,35 @@ fn arguments(flags: u64, cgroup: Option<BorrowedFd<'_>>, pidfd: &mut RawFd) -> l
     }
 }
 
-/// Memory for the stack of a process that shares ours. Touched when it is made, so that no page
-/// fault falls into a clock.
+/// Memory for the stack of a process that shares ours. Pages that are never used cost nothing.
 #[derive(Debug)]
-pub struct Stack(Vec<u128>);
+pub struct Stack {
+    lowest: NonNull<c_void>,
+    bytes: NonZeroUsize,
+}
 
 impl Stack {
-    /// At least this many bytes.
-    pub fn new(bytes: usize) -> Stack {
-        Stack(vec![1; bytes.div_ceil(size_of::<u128>())])
+    /// So many bytes, in whole pages.
+    ///
+    /// # Errors
+    /// When there is no memory.
+    pub fn new(bytes: NonZeroUsize) -> nix::Result<Stack> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping overlaps nothing.
+        let lowest = unsafe { mmap_anonymous(None, bytes, access, MapFlags::MAP_PRIVATE)? };
+        Ok(Stack { lowest, bytes })
     }
 
     /// The lowest address, and the size in bytes; both, and so the top too, are multiples of 16.
     pub fn range(&mut self) -> (*mut c_void, usize) {
-        (self.0.as_mut_ptr().cast(), size_of_val(self.0.as_slice()))
+        (self.lowest.as_ptr(), self.bytes.get())
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; whoever ran on it has executed a program or ended before.
+        let _ = unsafe { munmap(self.lowest, self.bytes.get()) };
     }
 }
 

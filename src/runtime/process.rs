@@ -4,6 +4,7 @@
 //! the program comes from.
 
 use std::ffi::{CString, c_void};
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 
@@ -24,7 +25,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         program,
         argv: spec.argv.clone(),
         env: spec.env.clone(),
-        stack: Stack::new(STACK),
+        stack: Stack::new(STACK).map_err(RuntimeError::step("mapping a stack"))?,
     }))
 }
 
@@ -36,7 +37,7 @@ struct ProcessRecipe {
 }
 
 /// Room for the calls between clone and exec.
-const STACK: usize = 32 << 10;
+const STACK: NonZeroUsize = NonZeroUsize::new(32 << 10).unwrap();
 
 /// All that the new process needs; it only reads it.
 struct Workload<'a> {

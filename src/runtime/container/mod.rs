@@ -5,6 +5,7 @@
 
 use std::ffi::c_void;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
@@ -155,6 +156,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         notes.extend(place.as_ref().and_then(missing_limits));
         place
     };
+    let stack = || Stack::new(STACK).map_err(RuntimeError::step("mapping a stack"));
     let mut recipe = ContainerRecipe {
         workload: Workload {
             opened: Some(opened.file.into()),
@@ -173,14 +175,14 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         init: memory_file("isobench-init", INIT)
             .map_err(RuntimeError::step("loading the container's init"))?
             .into(),
-        stacks: [Stack::new(STACK), Stack::new(STACK)],
+        stacks: [stack()?, stack()?],
     };
     recipe.make_spare();
     Ok(Box::new(recipe))
 }
 
 /// Room for the calls, and an error message, between a clone and an exec.
-const STACK: usize = 64 << 10;
+const STACK: NonZeroUsize = NonZeroUsize::new(64 << 10).unwrap();
 
 /// What the first process becomes: `guest/init`.
 static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-init.elf"));
