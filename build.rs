@@ -35,10 +35,7 @@ fn main() {
     }
 
     let script = format!("-Clink-arg=-Wl,-T,{}", guest.join("kernel/kernel.ld").display());
-    let mut kernel_flags: Vec<&str> = [FREESTANDING, RING0].concat();
-    if guest.join("kernel/kernel.ld").exists() {
-        kernel_flags.push(&script);
-    }
+    let kernel_flags = [FREESTANDING, RING0, &[script.as_str()]].concat();
     let kernel_dir = cargo_build(&guest, "guest-kernel", &kernel_flags, &out.join("kernel"));
     fs::copy(kernel_dir.join("guest-kernel"), out.join("guest-kernel.elf"))
         .expect("copying the guest kernel");

@@ -10,7 +10,7 @@ use isobench::experiment::{assemble, compare::Candidate};
 use isobench::results::WorkloadKind;
 use isobench::runtime::launcher::{Kind, Launcher};
 use isobench::runtime::session::{Watch, observe};
-use isobench::runtime::spec::{LaunchSpec, Limits, Measure, Program};
+use isobench::runtime::spec::{LaunchSpec, Program};
 use isobench::runtime::trial::Trial;
 use isobench::runtime::{Prepared, Runtime};
 use isobench::workload::catalogue;
@@ -19,19 +19,7 @@ const KINDS: [Kind; 3] = [Kind::Process, Kind::Container, Kind::Microvm];
 
 /// A spec with nothing special about it.
 pub fn template() -> LaunchSpec {
-    LaunchSpec {
-        program: Program::Builtin(String::new()),
-        argv: Vec::new(),
-        env: suite::environment(),
-        limits: Limits::default(),
-        timeout: None,
-        files: Vec::new(),
-        root: None,
-        working_dir: None,
-        once: false,
-        without: Default::default(),
-        measure: Measure::default(),
-    }
+    LaunchSpec { env: suite::environment(), ..LaunchSpec::new(Program::Builtin(String::new())) }
 }
 
 pub fn candidate(name: &str, effort: Effort) -> Candidate {

@@ -13,7 +13,7 @@ use crate::experiment::suite::environment;
 use crate::image::{self, Image};
 use crate::runtime::RuntimeError;
 use crate::runtime::launcher::Kind;
-use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Measure, Program};
+use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program};
 use crate::workload::catalogue;
 use crate::workload::program::{find_in_root, resolve_program};
 
@@ -118,17 +118,13 @@ impl SandboxArguments {
             return Err(Failure::usage(format!("--root {}: no such folder", root.display())));
         }
         Ok(LaunchSpec {
-            program: Program::Builtin(String::new()),
-            argv: Vec::new(),
             env,
             limits: Limits { cpus: self.cpus, memory_bytes: self.memory, ..Limits::default() },
             timeout: self.timeout,
             files: self.files.clone(),
             root: self.root.as_ref().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone())),
-            working_dir: None,
-            once: false,
             without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),
-            measure: Measure::default(),
+            ..LaunchSpec::new(Program::Builtin(String::new()))
         })
     }
 }
@@ -145,9 +141,8 @@ pub fn set_variable(env: &mut Vec<CString>, variable: CString) {
 
 /// As a shell, `env` and `docker run` report it: 127 where there is no such program, 126 where it cannot run.
 pub fn program_failure(error: RuntimeError) -> Failure {
-    let message = error.to_string();
-    let status = if message.starts_with("no such program") { 127 } else { 126 };
-    Failure { message, status }
+    let status = if matches!(error, RuntimeError::NoSuchProgram(_)) { 127 } else { 126 };
+    Failure { message: error.to_string(), status }
 }
 
 fn c_string(text: &OsString) -> Result<CString, Failure> {

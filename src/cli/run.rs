@@ -100,7 +100,7 @@ fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInU
 /// A spec that cannot be run is the program's fault, anything else the sandbox's.
 fn launch_failure(error: RuntimeError) -> Failure {
     match error {
-        RuntimeError::BadSpec(_) => program_failure(error),
+        RuntimeError::BadSpec(_) | RuntimeError::NoSuchProgram(_) => program_failure(error),
         other => Failure { message: other.to_string(), status: 125 },
     }
 }

@@ -16,6 +16,7 @@ pub mod launcher;
 pub mod microvm;
 pub mod pin;
 pub mod plausible;
+pub mod pointers;
 pub mod process;
 pub mod session;
 pub mod spec;
@@ -46,6 +47,9 @@ pub enum RuntimeError {
     /// What the user asked for cannot be run (a bad program, a bad mapping, …).
     #[error("{0}")]
     BadSpec(String),
+    /// There is no program of that name.
+    #[error("{0}")]
+    NoSuchProgram(String),
     /// A step failed.
     #[error("{step}: {source}")]
     Failed {

@@ -3,14 +3,14 @@
 //! It sees the host's files and starts in the caller's folder; `--file` and `--root` only say where
 //! the program comes from.
 
-use std::ffi::{CString, c_void};
+use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::ptr;
 
 use super::board::Board;
 use super::clone::{Cloned, Stack, clone3, clone3_sharing_memory, reset_signals};
 use super::launcher::recipe::{Launch, Recipe, Started};
+use super::pointers::Pointers;
 use super::spec::LaunchSpec;
 use super::{RuntimeError, syscall_count};
 use crate::workload::program::{ProgramFile, open_program};
@@ -23,16 +23,16 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let program = open_program(&spec.program, spec.root.as_deref())?;
     Ok(Box::new(ProcessRecipe {
         program,
-        argv: spec.argv.clone(),
-        env: spec.env.clone(),
+        argv: Pointers::new(spec.argv.clone()),
+        env: Pointers::new(spec.env.clone()),
         stack: Stack::new(STACK).map_err(RuntimeError::step("mapping a stack"))?,
     }))
 }
 
 struct ProcessRecipe {
     program: ProgramFile,
-    argv: Vec<CString>,
-    env: Vec<CString>,
+    argv: Pointers,
+    env: Pointers,
     stack: Stack,
 }
 
@@ -51,14 +51,10 @@ struct Workload<'a> {
 
 impl Recipe for ProcessRecipe {
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
-        let pointers = |strings: &[CString]| -> Vec<*const libc::c_char> {
-            strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
-        };
-        let (argv, env) = (pointers(&self.argv), pointers(&self.env));
         let workload = Workload {
             program: self.program.file.as_fd(),
-            argv: argv.as_ptr(),
-            env: env.as_ptr(),
+            argv: self.argv.as_ptr(),
+            env: self.env.as_ptr(),
             stdio: [&launch.stdio.stdin, &launch.stdio.stdout, &launch.stdio.stderr].map(AsRawFd::as_raw_fd),
             board: launch.board,
             traced: launch.measure.syscalls,

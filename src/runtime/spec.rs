@@ -150,6 +150,26 @@ pub struct LaunchSpec {
     pub once: bool,
 }
 
+impl LaunchSpec {
+    /// `program` with nothing special about it: no arguments, an empty environment, the usual limits,
+    /// every step of isolation, nothing measured that disturbs the clock.
+    pub fn new(program: Program) -> LaunchSpec {
+        LaunchSpec {
+            program,
+            argv: Vec::new(),
+            env: Vec::new(),
+            limits: Limits::default(),
+            timeout: None,
+            files: Vec::new(),
+            root: None,
+            working_dir: None,
+            without: BTreeSet::new(),
+            measure: Measure::default(),
+            once: false,
+        }
+    }
+}
+
 /// The standard streams of the sandbox. The runtime closes its copies after the launch.
 #[derive(Debug)]
 pub struct Stdio {

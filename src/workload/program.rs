@@ -100,7 +100,11 @@ pub fn find_in_root(name: &OsStr, root: &Path, path: &OsStr, folder: &Path) -> R
         return Ok(Program::InRoot(folder.join(name)));
     }
     along_path(name, root, path).ok_or_else(|| {
-        bad(format!("no such program in the image: {}; its PATH is {}", name.display(), path.display()))
+        RuntimeError::NoSuchProgram(format!(
+            "no such program in the image: {}; its PATH is {}",
+            name.display(),
+            path.display()
+        ))
     })
 }
 
@@ -211,13 +215,14 @@ fn check_kind(file: &File, shown: &str) -> Result<(), RuntimeError> {
 fn cannot_open(path: &Path, root: Option<&Path>, error: &io::Error) -> RuntimeError {
     let place = root.map(|root| format!(" in the root {}", root.display())).unwrap_or_default();
     let shown = path.display();
+    if error.kind() == io::ErrorKind::NotFound {
+        let advice = match path.to_str().and_then(catalogue::nearest) {
+            Some(near) => format!("; did you mean the built-in workload `{near}`?"),
+            None => String::new(),
+        };
+        return RuntimeError::NoSuchProgram(format!("no such program{place}: {shown}{advice}"));
+    }
     bad(match error.kind() {
-        io::ErrorKind::NotFound => match path.to_str().and_then(catalogue::nearest) {
-            Some(near) => {
-                format!("no such program{place}: {shown}; did you mean the built-in workload `{near}`?")
-            }
-            None => format!("no such program{place}: {shown}"),
-        },
         io::ErrorKind::PermissionDenied => format!("no permission to read {shown}{place}"),
         io::ErrorKind::IsADirectory => format!("{shown}{place} is a directory, not a program"),
         _ => format!("cannot open {shown}{place}: {error}"),
@@ -229,7 +234,7 @@ fn unknown(name: &str) -> RuntimeError {
         Some(near) => format!("did you mean the built-in workload `{near}`?"),
         None => format!("for a file in this folder write `./{name}`"),
     };
-    bad(format!("no such program: {name}; {advice}"))
+    RuntimeError::NoSuchProgram(format!("no such program: {name}; {advice}"))
 }
 
 fn file_name(path: &Path) -> String {

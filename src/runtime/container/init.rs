@@ -18,6 +18,7 @@ use super::plan::{Action, Command, Plan};
 use super::seccomp::Filter;
 use crate::runtime::board::Board;
 use crate::runtime::clone::reset_signals;
+use crate::runtime::pointers::Pointers;
 use crate::runtime::syscall_count;
 
 /// All that the new process needs; it only reads it.
@@ -52,24 +53,6 @@ pub(super) struct Workload {
     pub opened: Option<OwnedFd>,
     pub argv: Pointers,
     pub env: Pointers,
-}
-
-/// Strings, and a null-terminated array of pointers to them.
-pub(super) struct Pointers {
-    array: Vec<*const c_char>,
-    _strings: Vec<std::ffi::CString>,
-}
-
-impl Pointers {
-    pub(super) fn new(strings: Vec<std::ffi::CString>) -> Pointers {
-        // A CString's bytes are on the heap, and stay where they are when it moves.
-        let array = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
-        Pointers { array, _strings: strings }
-    }
-
-    fn as_ptr(&self) -> *const *const c_char {
-        self.array.as_ptr()
-    }
 }
 
 const FAILED: c_int = 125;

@@ -24,10 +24,11 @@ use super::launcher::recipe::{Ending, Launch, Recipe, Started};
 use super::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, Stdio};
 use super::{RuntimeError, Unavailable};
 use crate::runtime::board::Board;
+use crate::runtime::pointers::Pointers;
 use crate::runtime::trial::Exit;
 use crate::workload::program::{memory_file, open_program, require_static};
 use host::Host;
-use init::{Afterwards, Pointers, Setup, Workload};
+use init::{Afterwards, Setup, Workload};
 use plan::{Command, Plan, Shown};
 use seccomp::Filter;
 
@@ -39,17 +40,8 @@ use seccomp::Filter;
 pub fn check() -> Result<Vec<String>, Unavailable> {
     let host = Host::look();
     let spec = LaunchSpec {
-        program: Program::Builtin(String::new()),
-        argv: Vec::new(),
-        env: Vec::new(),
-        limits: Limits::default(),
-        timeout: None,
-        files: Vec::new(),
-        root: None,
-        working_dir: None,
-        once: false,
         without: [Isolation::Limits].into(),
-        measure: Default::default(),
+        ..LaunchSpec::new(Program::Builtin(String::new()))
     };
     let no = |reason: String| Unavailable { reason, fix: "see docs/container.md".into() };
     let plan = Plan::new(&spec, &host, None, None, &[]).map_err(|error| no(error.to_string()))?;

@@ -66,6 +66,8 @@ pub enum WireError {
     Unavailable(String, String),
     /// [`RuntimeError::BadSpec`].
     BadSpec(String),
+    /// [`RuntimeError::NoSuchProgram`].
+    NoSuchProgram(String),
     /// [`RuntimeError::Failed`] with an errno, or with a text where there is none.
     Failed(String, Result<i32, String>),
 }
@@ -75,6 +77,7 @@ impl From<RuntimeError> for WireError {
         match error {
             RuntimeError::Unavailable(missing) => WireError::Unavailable(missing.reason, missing.fix),
             RuntimeError::BadSpec(text) => WireError::BadSpec(text),
+            RuntimeError::NoSuchProgram(text) => WireError::NoSuchProgram(text),
             RuntimeError::Failed { step, source } => {
                 WireError::Failed(step, source.raw_os_error().ok_or_else(|| source.to_string()))
             }
@@ -87,6 +90,7 @@ impl From<WireError> for RuntimeError {
         match error {
             WireError::Unavailable(reason, fix) => RuntimeError::Unavailable(Unavailable { reason, fix }),
             WireError::BadSpec(text) => RuntimeError::BadSpec(text),
+            WireError::NoSuchProgram(text) => RuntimeError::NoSuchProgram(text),
             WireError::Failed(step, Ok(errno)) => {
                 RuntimeError::Failed { step, source: std::io::Error::from_raw_os_error(errno) }
             }

@@ -1,7 +1,6 @@
 //! What a plan holds, and in which order; no rights needed.
 
 use super::*;
-use crate::runtime::spec::{Limits, Measure};
 
 fn host(privileged: bool) -> Host {
     Host { privileged, euid: 1000, egid: 100, last_capability: 40, overlay: true, staging: c"/sys" }
@@ -9,17 +8,8 @@ fn host(privileged: bool) -> Host {
 
 fn spec(without: &[Isolation]) -> LaunchSpec {
     LaunchSpec {
-        program: Program::HostFile("/opt/bin/tool".into()),
-        argv: Vec::new(),
-        env: Vec::new(),
-        limits: Limits::default(),
-        timeout: None,
-        files: Vec::new(),
-        root: None,
-        working_dir: None,
-        once: false,
         without: without.iter().copied().collect(),
-        measure: Measure::default(),
+        ..LaunchSpec::new(Program::HostFile("/opt/bin/tool".into()))
     }
 }
 
