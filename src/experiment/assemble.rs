@@ -51,6 +51,7 @@ pub fn trial(
         self_report: self_report::parse(&observed.stderr),
         wrong_output: expected.and_then(|expected| wrong(expected, &observed.stdout)),
         notes,
+        boot_log: report.boot_log.clone(),
     }
 }
 
@@ -68,6 +69,7 @@ pub fn failed(runtime: &str, workload: &str, round: u32, error: &RuntimeError) -
         self_report: None,
         wrong_output: None,
         notes: Vec::new(),
+        boot_log: None,
     }
 }
 

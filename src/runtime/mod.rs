@@ -4,7 +4,7 @@
 //! clock, as an image is pulled before it is run), *launch* a sandbox, *finish* it: wait, reap,
 //! tear down. Dropping a sandbox kills it and tears it down too.
 //!
-//! The three runtimes of ours are built by the [`launcher`], a small process of its own.
+//! The runtimes of ours are built by the [`launcher`], a small process of its own.
 
 use std::os::fd::BorrowedFd;
 
@@ -13,6 +13,7 @@ pub mod cgroup;
 pub mod clone;
 pub mod container;
 pub mod launcher;
+pub mod linuxvm;
 pub mod microvm;
 pub mod pin;
 pub mod plausible;
@@ -127,4 +128,6 @@ pub struct SandboxReport {
     pub cgroup_kernel_bytes: Option<u64>,
     /// What was left out or could not be done.
     pub notes: Vec<String>,
+    /// What a guest's Linux wrote to its log or console.
+    pub boot_log: Option<String>,
 }

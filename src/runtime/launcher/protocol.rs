@@ -26,6 +26,8 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// A KVM virtual machine with a Linux kernel.
+    Linuxvm,
 }
 
 /// What the harness asks.

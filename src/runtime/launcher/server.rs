@@ -18,7 +18,7 @@ use crate::runtime::board::Board;
 use crate::runtime::cgroup::{self, Cgroup};
 use crate::runtime::spec::{LaunchSpec, Limits, Measure, Stdio};
 use crate::runtime::trial::{CpuTime, Crossings, Exit};
-use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, microvm, process};
+use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, linuxvm, microvm, process};
 
 /// Serves the harness until it is gone; then kills what runs, cleans up, and ends the process.
 pub fn serve(socket: OwnedFd) -> ! {
@@ -221,7 +221,7 @@ impl Server {
         let Some(running) = self.sandboxes.remove(&number) else { return Ok(()) };
         let (kind, recipe) = (running.kind, running.recipe);
         let mut report = running.end();
-        if kind != Kind::Microvm {
+        if !matches!(kind, Kind::Microvm | Kind::Linuxvm) {
             self.kill_orphans();
         }
         if let Some(prepared) = self.recipes.get(&recipe) {
@@ -305,6 +305,7 @@ impl Running {
             cpu,
             crossings: Crossings { host_syscalls: self.board.host_syscalls(), ..Crossings::default() },
             guest_memory: None,
+            boot_log: Some(self.board.console_text()).filter(|log| !log.is_empty()),
             cgroup_peak_bytes: usage.peak,
             cgroup_kernel_bytes: usage.kernel,
             notes,
@@ -313,7 +314,7 @@ impl Running {
             report.cpu.guest_ns = Some(vm.guest_ns);
             report.crossings.vm_exits = vm.vm_exits;
             report.crossings.kvm_stats = vm.kvm_stats;
-            report.crossings.guest_syscalls = Some(vm.guest_syscalls);
+            report.crossings.guest_syscalls = vm.guest_syscalls;
             report.crossings.missing_calls = vm.missing_calls;
             report.guest_memory = Some(vm.memory);
             report.notes.extend(vm.notes);
@@ -392,6 +393,7 @@ fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
         Kind::Microvm => microvm::check(),
+        Kind::Linuxvm => linuxvm::check(),
     }
 }
 
@@ -400,5 +402,6 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Process => process::prepare(spec),
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
+        Kind::Linuxvm => linuxvm::prepare(spec),
     }
 }

@@ -42,14 +42,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The files that are mapped into guest memory: offset, file, bytes.
-    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64)> {
+    /// The files that are mapped into guest memory: offset, file, offset in it, bytes.
+    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64, u64)> {
         let Plan { image, program, files, layout, .. } = self;
-        let large = files.large.iter().map(|(offset, file, bytes)| (layout.files + offset, file, *bytes));
+        let large = files.large.iter().map(|(offset, file, bytes)| (layout.files + offset, file, 0, *bytes));
         [
-            (0, &image.file, image.bytes),
-            (layout.program, &program.0, program.1),
-            (layout.files, &files.window, files.bytes()),
+            (0, &image.file, 0, image.bytes),
+            (layout.program, &program.0, 0, program.1),
+            (layout.files, &files.window, 0, files.bytes()),
         ]
         .into_iter()
         .chain(large)
@@ -124,7 +124,7 @@ fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>, resident: 
     VmReport {
         vm_exits: guest.exits.report(),
         kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
-        guest_syscalls: guest.syscalls(),
+        guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
         memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),
         guest_ns: guest.guest_ns,

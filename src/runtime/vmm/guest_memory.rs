@@ -31,28 +31,29 @@ pub struct GuestMemory {
 pub struct OutOfBounds;
 
 impl GuestMemory {
-    /// Reserves the addresses, with every byte zero, and maps files over them: each at an offset, with
-    /// its size. A file is mapped privately: what the guest writes stays in this VM. What lies below the
+    /// Reserves the addresses, with every byte zero, and maps files over them: offset of
+    /// the memory, file, offset in the file, bytes. A file is mapped privately: what the guest writes stays in this VM. What lies below the
     /// offset `kept` is never released.
     pub fn new<'a>(
         bytes: u64,
         kept: u64,
-        files: impl IntoIterator<Item = (u64, &'a File, u64)>,
+        files: impl IntoIterator<Item = (u64, &'a File, u64, u64)>,
     ) -> nix::Result<GuestMemory> {
         let size = NonZeroUsize::new(bytes as usize).ok_or(nix::Error::EINVAL)?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
         let base = unsafe { mmap_anonymous(None, size, rights, flags)? };
-        for (offset, file, bytes) in files {
+        for (offset, file, file_at, bytes) in files {
             let Some(bytes) = NonZeroUsize::new(bytes as usize) else { continue };
+            let file_at = libc::off_t::try_from(file_at).map_err(|_| nix::Error::EINVAL)?;
             // Writing this as one check keeps a wrong layout from mapping over the VMM itself.
             if offset.checked_add(bytes.get() as u64).is_none_or(|end| end > size.get() as u64) {
                 return Err(nix::Error::ENOMEM);
             }
             let at = NonZeroUsize::new(base.as_ptr() as usize + offset as usize);
             // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
-            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), 0)? };
+            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), file_at)? };
         }
         let regions = pieces(0, bytes).into_iter().map(|(offset, bytes)| {
             // SAFETY: the bytes belong to our mapping, which is never unmapped.

@@ -18,6 +18,8 @@ pub enum Ending {
     Signal(i32),
     /// Badly.
     Death(Death),
+    /// As the board says already.
+    Told,
 }
 
 impl Ending {
@@ -36,6 +38,7 @@ impl Ending {
                 board.end_with_death(death.cause, death.address, &death.message);
                 125
             }
+            Ending::Told => 125,
         }
     }
 }
