@@ -20,7 +20,6 @@ pub static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-linux-i
 
 const FOLDER: u32 = libc::S_IFDIR;
 const REGULAR: u32 = libc::S_IFREG;
-const LINK: u32 = libc::S_IFLNK;
 
 /// The initramfs of a spec.
 #[derive(Debug)]
