@@ -14,6 +14,7 @@ pub mod clone;
 pub mod container;
 pub mod launcher;
 pub mod microvm;
+pub mod open_files;
 pub mod pin;
 pub mod plausible;
 pub mod pointers;
