@@ -11,9 +11,9 @@ use clap::builder::PossibleValuesParser;
 use super::Failure;
 use crate::experiment::suite::environment;
 use crate::image::{self, Image};
-use crate::runtime::RuntimeError;
-use crate::runtime::launcher::Kind;
+use crate::runtime::launcher::{Kind, Launcher};
 use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program};
+use crate::runtime::{Runtime, RuntimeError, external};
 use crate::workload::catalogue;
 use crate::workload::program::{find_in_root, resolve_program};
 
@@ -154,9 +154,26 @@ fn c_string(text: &OsString) -> Result<CString, Failure> {
 pub const RUNTIMES: [(&str, Kind); 3] =
     [("process", Kind::Process), ("container", Kind::Container), ("microvm", Kind::Microvm)];
 
-/// Accepts a runtime's name; clap suggests the nearest for any other.
+/// Accepts the name of a runtime, ours or external; clap suggests the nearest for any other.
 pub fn runtime_parser() -> PossibleValuesParser {
-    PossibleValuesParser::new(RUNTIMES.map(|(name, _)| name))
+    PossibleValuesParser::new(own_names().chain(external::names()))
+}
+
+/// Accepts the name of a runtime of ours.
+pub fn own_runtime_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(own_names())
+}
+
+fn own_names() -> impl Iterator<Item = &'static str> {
+    RUNTIMES.into_iter().map(|(name, _)| name)
+}
+
+/// The runtime with this name, whose processes `launcher` starts; the parser has let no other through.
+pub fn runtime<'l>(name: &str, launcher: &'l Launcher) -> Box<dyn Runtime + 'l> {
+    match external::runtime(name, launcher) {
+        Some(tool) => Box::new(tool),
+        None => Box::new(launcher.runtime(kind(name))),
+    }
 }
 
 /// Accepts a built-in workload's name.

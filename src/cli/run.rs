@@ -20,7 +20,7 @@ use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::spec::{LaunchSpec, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
-use crate::runtime::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport};
+use crate::runtime::{Prepared, RuntimeError, Sandbox, SandboxReport};
 
 /// Run one program in one sandbox.
 ///
@@ -77,7 +77,7 @@ pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
         }
     };
     interrupt::install();
-    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
+    let runtime = arguments::runtime(&arguments.runtime, &launcher);
     let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
     if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
 }

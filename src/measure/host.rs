@@ -179,6 +179,19 @@ fn kvm(nested: bool) -> Option<KvmFacts> {
     Some(KvmFacts { backend, software, nested })
 }
 
+/// Whether cgroup versions 1 and 2 are mounted side by side.
+pub fn cgroup_is_hybrid() -> bool {
+    cgroup_layout() == "hybrid"
+}
+
+/// The hard limit of one of the resources of setrlimit(2).
+pub fn hard_limit(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes to the structure that it is given; after a failure it holds zeros.
+    unsafe { libc::getrlimit(resource, &mut limit) };
+    limit.rlim_max
+}
+
 /// What is mounted under `/sys/fs/cgroup`.
 fn cgroup_layout() -> String {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();

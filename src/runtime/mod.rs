@@ -12,6 +12,7 @@ pub mod board;
 pub mod cgroup;
 pub mod clone;
 pub mod container;
+pub mod external;
 pub mod launcher;
 pub mod microvm;
 pub mod open_files;
@@ -27,6 +28,7 @@ pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use crate::measure::clock;
+use external::ExternalTool;
 use spec::{LaunchSpec, Stdio};
 use trial::{CpuTime, Crossings, Exit, GuestMemory, Phase};
 
@@ -77,6 +79,10 @@ pub trait Runtime {
     fn check(&self) -> Result<Vec<String>, Unavailable>;
     /// Does, outside every clock, what all launches of `spec` share.
     fn prepare(&self, spec: &LaunchSpec) -> Result<Box<dyn Prepared + '_>, RuntimeError>;
+    /// For an outside tool: which one it is, and what about it remains different. Ours are told by the report's version.
+    fn external(&self) -> Option<ExternalTool> {
+        None
+    }
 }
 
 /// A spec that can be launched many times.
