@@ -151,6 +151,7 @@ impl Runtime for OwnRuntime<'_> {
             Kind::Process => "process",
             Kind::Container => "container",
             Kind::Microvm => "microvm",
+            Kind::MicrovmClone => "microvm-clone",
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// The same, cloned from a snapshot.
+    MicrovmClone,
 }
 
 /// What the harness asks.

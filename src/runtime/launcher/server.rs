@@ -221,7 +221,7 @@ impl Server {
         let Some(running) = self.sandboxes.remove(&number) else { return Ok(()) };
         let (kind, recipe) = (running.kind, running.recipe);
         let mut report = running.end();
-        if kind != Kind::Microvm {
+        if matches!(kind, Kind::Process | Kind::Container) {
             self.kill_orphans();
         }
         if let Some(prepared) = self.recipes.get(&recipe) {
@@ -391,7 +391,7 @@ fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
     match kind {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
-        Kind::Microvm => microvm::check(),
+        Kind::Microvm | Kind::MicrovmClone => microvm::check(),
     }
 }
 
@@ -400,5 +400,6 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Process => process::prepare(spec),
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
+        Kind::MicrovmClone => microvm::prepare_clone(spec),
     }
 }

@@ -106,7 +106,7 @@ mod tests {
 
     fn memory() -> (GuestMemory, Layout) {
         let layout = Layout::new(LARGE_PAGE, 0, 0, 8 << 20);
-        (GuestMemory::new(layout, []).unwrap(), layout)
+        (GuestMemory::new(layout, &[]).unwrap(), layout)
     }
 
     /// Tables at pages 1 to 4 that map the two pages at virtual 0 to the last page and the first of memory.

@@ -33,6 +33,8 @@ pub enum Ending {
     Signal(i32),
     /// Badly.
     Death(Death),
+    /// Not at all: it was started for a snapshot, and is ready for it.
+    Booted,
 }
 
 /// A running guest.
@@ -99,7 +101,7 @@ impl<'a> Guest<'a> {
                 return Ending::Death(death::by_unexpected_exit(&format!("hypercall {number}"), self.rip()));
             };
             let ending = self.answer(call, more_memory);
-            self.exits.count(call.name(), monotonic_ns() - exited_ns);
+            self.exits.count(call, monotonic_ns() - exited_ns);
             if let Some(ending) = ending {
                 return ending;
             }
@@ -193,6 +195,7 @@ impl<'a> Guest<'a> {
                 }
                 Ok(0)
             }
+            Hypercall::Booted => return Some(Ending::Booted),
             Hypercall::Exit => return Some(Ending::Code((args[0] & 0xff) as i32)),
             Hypercall::ExitBySignal => return Some(Ending::Signal((args[0] & 0x7f) as i32)),
             Hypercall::Death => {
