@@ -58,6 +58,12 @@ impl SandboxArguments {
         Ok(LaunchSpec { program, argv, ..self.template()? })
     }
 
+    /// A spec for a clone of a saved snapshot, with `arguments` in place of its program's own, where there are any.
+    pub fn spec_from_snapshot(&self, snapshot: &Path, arguments: &[OsString]) -> Result<LaunchSpec, Failure> {
+        let argv = arguments.iter().map(c_string).collect::<Result<_, _>>()?;
+        Ok(LaunchSpec { snapshot: Some(snapshot.to_owned()), argv, ..self.template_over(Vec::new())? })
+    }
+
     /// The same with no program yet.
     pub fn template(&self) -> Result<LaunchSpec, Failure> {
         self.template_over(environment())

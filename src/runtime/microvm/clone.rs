@@ -200,11 +200,8 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
 /// snapshot.
 fn other_stack(machine: &Machine, spec: &LaunchSpec) -> Result<Option<InitialStack>, SnapshotError> {
     let name = machine.argv.iter().take(1);
-    let argv = if spec.argv.is_empty() {
-        machine.argv.clone()
-    } else {
-        name.chain(&spec.argv).cloned().collect()
-    };
+    let argv =
+        if spec.argv.is_empty() { machine.argv.clone() } else { name.chain(&spec.argv).cloned().collect() };
     let mut env = machine.env.clone();
     for variable in &spec.env {
         crate::runtime::spec::set_variable(&mut env, variable.clone());

@@ -10,8 +10,8 @@ use super::boot::BootImage;
 use super::descriptors::{self, Features};
 use super::memory_layout::KERNEL_BASE;
 use crate::measure::clock::monotonic_ns;
-use crate::runtime::snapshot::vcpu::{VcpuChanges, VcpuState};
 use crate::runtime::snapshot;
+use crate::runtime::snapshot::vcpu::{VcpuChanges, VcpuState};
 
 /// The time stamp counter (Intel SDM volume 4).
 const TSC: u32 = 0x10;

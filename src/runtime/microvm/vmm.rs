@@ -146,7 +146,8 @@ fn take_snapshot(
     vcpu::complete(&mut guest.vcpu).map_err(kvm("completing the last instruction"))?;
     let state = VcpuState::read(&guest.vcpu, &msrs).map_err(kvm("reading the vCPU's state"))?;
     header.vcpus.push(state);
-    let pages = filled_pages(&guest.memory, plan, &resident).map_err(Failed::at("looking at guest memory"))?;
+    let pages =
+        filled_pages(&guest.memory, plan, &resident).map_err(Failed::at("looking at guest memory"))?;
     header.extents = extents::of_pages(pages);
     write(header, &guest.memory).map_err(Failed::at("writing the snapshot"))
 }

@@ -151,35 +151,19 @@ impl<W: Write> Writer<W> {
 /// [`SnapshotError`], with the reason in words.
 pub fn read(from: impl Read, copy: impl Write) -> Result<(Header, u64), SnapshotError> {
     let mut reader = Reader { from, copy, hash: Sha256::new() };
-    let mut prefix = [0; PREFIX];
-    reader.fill(&mut prefix).map_err(|error| match error {
-        // Too short for a snapshot's first bytes: it never was one.
-        SnapshotError::Truncated => SnapshotError::NotOne,
-        other => other,
-    })?;
-    let number = |at: usize| {
-        prefix[at..].iter().take(4).rev().fold(0u32, |number, byte| number << 8 | u32::from(*byte))
-    };
-    if !prefix.starts_with(&MAGIC) {
-        return Err(SnapshotError::NotOne);
-    }
-    if number(8) != VERSION {
-        return Err(SnapshotError::Version(number(8)));
-    }
-    let length = number(12);
-    if length > MOST_HEADER {
-        return Err(SnapshotError::Damaged("its header is longer than any"));
-    }
-    let mut text = Vec::new();
-    reader.append(u64::from(length), Some(&mut text))?;
-    let pages_at = Header::pages_at(text.len());
-    reader.append(pages_at - PREFIX as u64 - text.len() as u64, None)?;
-    let header: Header =
-        serde_json::from_slice(&text).map_err(|_| SnapshotError::Damaged("its header is no header"))?;
-    header.check()?;
+    let (header, pages_at) = reader.header()?;
     reader.append(header.page_bytes(), None)?;
     reader.end()?;
     Ok((header, pages_at))
+}
+
+/// Reads the header alone. What it says is not yet to be trusted: the checksum stands at the end.
+///
+/// # Errors
+/// As [`read`].
+pub fn peek(from: impl Read) -> Result<Header, SnapshotError> {
+    let mut reader = Reader { from, copy: std::io::sink(), hash: Sha256::new() };
+    reader.header().map(|(header, _)| header)
 }
 
 struct Reader<R, W> {
@@ -189,6 +173,37 @@ struct Reader<R, W> {
 }
 
 impl<R: Read, W: Write> Reader<R, W> {
+    /// Reads up to the first page; the header, and where that page is.
+    fn header(&mut self) -> Result<(Header, u64), SnapshotError> {
+        let mut prefix = [0; PREFIX];
+        self.fill(&mut prefix).map_err(|error| match error {
+            // Too short for a snapshot's first bytes: it never was one.
+            SnapshotError::Truncated => SnapshotError::NotOne,
+            other => other,
+        })?;
+        let number = |at: usize| {
+            prefix[at..].iter().take(4).rev().fold(0u32, |number, byte| number << 8 | u32::from(*byte))
+        };
+        if !prefix.starts_with(&MAGIC) {
+            return Err(SnapshotError::NotOne);
+        }
+        if number(8) != VERSION {
+            return Err(SnapshotError::Version(number(8)));
+        }
+        let length = number(12);
+        if length > MOST_HEADER {
+            return Err(SnapshotError::Damaged("its header is longer than any"));
+        }
+        let mut text = Vec::new();
+        self.append(u64::from(length), Some(&mut text))?;
+        let pages_at = Header::pages_at(text.len());
+        self.append(pages_at - PREFIX as u64 - text.len() as u64, None)?;
+        let header: Header =
+            serde_json::from_slice(&text).map_err(|_| SnapshotError::Damaged("its header is no header"))?;
+        header.check()?;
+        Ok((header, pages_at))
+    }
+
     /// Reads exactly as much as the buffer holds.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), SnapshotError> {
         self.from.read_exact(buffer).map_err(truncated)?;
@@ -215,7 +230,7 @@ impl<R: Read, W: Write> Reader<R, W> {
     fn end(mut self) -> Result<(), SnapshotError> {
         let mut checksum = [0; CHECKSUM];
         self.from.read_exact(&mut checksum).map_err(truncated)?;
-        self.copy.write_all(&checksum).map_err(SnapshotError::Io)?;
+        self.copy.write_all(&checksum).and_then(|()| self.copy.flush()).map_err(SnapshotError::Io)?;
         if *self.hash.finalize() != checksum {
             return Err(SnapshotError::Altered);
         }

@@ -18,6 +18,9 @@ pub mod format;
 pub mod origin;
 pub mod vcpu;
 
+#[cfg(test)]
+mod tests;
+
 pub use format::{Extent, Header};
 
 /// Why a snapshot cannot be used. Each text follows "the snapshot FILE".
@@ -88,7 +91,7 @@ impl Snapshot {
     /// # Errors
     /// [`SnapshotError`].
     pub fn open(path: &Path) -> Result<Snapshot, SnapshotError> {
-        Snapshot::read(File::open(path).map_err(SnapshotError::Io)?)
+        Snapshot::read(open_file(path)?)
     }
 
     /// Saves it as a file, whole or not at all.
@@ -120,6 +123,20 @@ impl Snapshot {
             (*extent, file_offset)
         })
     }
+}
+
+/// What a saved snapshot says of itself; its checksum is not looked at.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn peek(path: &Path) -> Result<Header, SnapshotError> {
+    format::peek(open_file(path)?)
+}
+
+/// Reading anything but a file might never end.
+fn open_file(path: &Path) -> Result<File, SnapshotError> {
+    let facts = std::fs::metadata(path).map_err(SnapshotError::Io)?;
+    if facts.is_file() { File::open(path).map_err(SnapshotError::Io) } else { Err(SnapshotError::NotOne) }
 }
 
 /// An empty file in memory, to which a snapshot can be written.

@@ -44,9 +44,8 @@ impl Origin {
         differs("the architecture", &self.architecture, &here.architecture)
             .or_else(|| differs("the KVM backend", &self.backend, &here.backend))
             .or_else(|| {
-                (self.kernel != here.kernel).then(|| {
-                    format!("it was taken with another guest kernel, by isobench {:.80}", self.tool)
-                })
+                (self.kernel != here.kernel)
+                    .then(|| format!("it was taken with another guest kernel, by isobench {:.80}", self.tool))
             })
             .map_or(Ok(()), |reason| Err(SnapshotError::Foreign(reason)))
     }
@@ -57,7 +56,11 @@ impl Origin {
 ///
 /// # Errors
 /// [`SnapshotError::Foreign`].
-pub fn admit_features(theirs: &[kvm_cpuid_entry2], here: &CpuId, processor: &str) -> Result<(), SnapshotError> {
+pub fn admit_features(
+    theirs: &[kvm_cpuid_entry2],
+    here: &CpuId,
+    processor: &str,
+) -> Result<(), SnapshotError> {
     let (theirs, ours) = (lasting(theirs), lasting(here.as_slice()));
     let differing = theirs
         .iter()
