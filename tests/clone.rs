@@ -15,14 +15,7 @@ use tempfile::TempDir;
 /// Saves a snapshot and returns its path.
 fn save(folder: &Path, options: &[&str], command: &[&str]) -> PathBuf {
     let file = folder.join("saved.snapshot");
-    isobench()
-        .args(["snapshot", "save"])
-        .args(options)
-        .arg(&file)
-        .arg("--")
-        .args(command)
-        .assert()
-        .success();
+    isobench().args(["snapshot", "save"]).args(options).arg(&file).arg("--").args(command).assert().success();
     file
 }
 
@@ -53,7 +46,14 @@ fn a_clone_does_what_the_microvm_does() {
         &["noop"],
         &["files", "50"],
         &[busybox, "cat"],
-        &[busybox, "sh", "-c", "echo $PATH $0 $1; echo x > /tmp/x; read -r y < /tmp/x; echo $y; exit 9", "zero", "one"],
+        &[
+            busybox,
+            "sh",
+            "-c",
+            "echo $PATH $0 $1; echo x > /tmp/x; read -r y < /tmp/x; echo $y; exit 9",
+            "zero",
+            "one",
+        ],
         &[busybox, "ls", "/"],
         &[crash, "null-write"],
         &[crash, "raise", "15"],
@@ -163,7 +163,10 @@ fn a_clone_gets_arguments_environment_and_input_of_its_own() {
     };
     assert_eq!(with_input(&[], &[]).lines().next(), Some("theirs kept first"));
     assert_eq!(with_input(&["-e", "NAME=ours"], &[]).lines().next(), Some("ours kept first"));
-    let echo = with_input(&["-e", "NAME=ours"], &["sh", "-c", "echo \"$NAME $OTHER ${#1}\"", "sh", &"x".repeat(30_000)]);
+    let echo = with_input(
+        &["-e", "NAME=ours"],
+        &["sh", "-c", "echo \"$NAME $OTHER ${#1}\"", "sh", &"x".repeat(30_000)],
+    );
     assert_eq!(echo, "ours kept 30000\n");
     assert_eq!(with_input(&[], &["cat"]), "typed\n");
     let (_, said, status) = clone(&file, &[], &["echo", &"x".repeat(120_000)]);
@@ -180,7 +183,10 @@ fn a_snapshot_is_told_about_and_keeps_no_blank_memory() {
     assert!(fs::metadata(&file).unwrap().len() < 4 << 20);
     let output = isobench().args(["snapshot", "inspect"]).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.starts_with("Snapshot of microvm with noop") && said.contains("the rest is blank"), "{said}");
+    assert!(
+        said.starts_with("Snapshot of microvm with noop") && said.contains("the rest is blank"),
+        "{said}"
+    );
     assert_eq!(clone(&file, &[], &[]).0, "noop\n");
 }
 

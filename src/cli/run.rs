@@ -98,8 +98,10 @@ pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
 
 /// The runtime that clones this snapshot.
 fn runtime_of_clones(path: &Path) -> Result<String, Failure> {
-    let refused =
-        |reason: String| Failure { message: format!("the snapshot {} {reason}", path.display()), status: 126 };
+    let refused = |reason: String| Failure {
+        message: format!("the snapshot {} {reason}", path.display()),
+        status: 126,
+    };
     let header = snapshot::peek(path).map_err(|error| refused(error.to_string()))?;
     let name = format!("{}-clone", header.runtime);
     match RUNTIMES.iter().any(|(known, _)| *known == name) {

@@ -7,24 +7,24 @@ use libc::{sock_filter, sock_fprog};
 
 /// What happens to one system call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<'a> {
     /// It is made.
     Allow,
     /// It fails with this error number.
     Fail(i32),
     /// It fails with this error number if the low half of that argument (0 to 5) passes the test.
-    FailIf(i32, u32, Test),
+    FailIf(i32, u32, Test<'a>),
     /// It fails with this error number unless the low half of that argument passes the test.
-    FailUnless(i32, u32, Test),
+    FailUnless(i32, u32, Test<'a>),
 }
 
 /// A test of an argument's low 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Test {
+pub enum Test<'a> {
     /// It has any of these bits.
     AnyBit(u32),
     /// It is one of these numbers.
-    OneOf(&'static [u32]),
+    OneOf(&'a [u32]),
 }
 
 // Offsets in `struct seccomp_data` (linux/seccomp.h).
@@ -41,9 +41,9 @@ pub struct Filter(Vec<sock_filter>);
 impl Filter {
     /// Compiles the verdicts on calls 0 to `last`; the one on `last + 1` is that on all others, those of the
     /// x32 ABI included. A program of another architecture is killed.
-    pub fn compile(last: u32, verdict: impl Fn(u32) -> Verdict) -> Filter {
+    pub fn compile<'a>(last: u32, verdict: impl Fn(u32) -> Verdict<'a>) -> Filter {
         // Neighbouring numbers of one verdict make one range, named by its first number.
-        let mut ranges: Vec<(u32, Verdict)> = Vec::new();
+        let mut ranges: Vec<(u32, Verdict<'a>)> = Vec::new();
         for number in 0..=last + 1 {
             let verdict = verdict(number);
             if ranges.last().is_none_or(|(_, last)| *last != verdict) {
@@ -74,7 +74,7 @@ impl Filter {
 }
 
 /// The decision tree over sorted, gapless ranges.
-fn tree(ranges: &[(u32, Verdict)]) -> Vec<sock_filter> {
+fn tree(ranges: &[(u32, Verdict<'_>)]) -> Vec<sock_filter> {
     match ranges {
         [] => vec![done(libc::SECCOMP_RET_KILL_PROCESS)],
         [(_, verdict)] => leaf(*verdict),
@@ -94,7 +94,7 @@ fn tree(ranges: &[(u32, Verdict)]) -> Vec<sock_filter> {
     }
 }
 
-fn leaf(verdict: Verdict) -> Vec<sock_filter> {
+fn leaf(verdict: Verdict<'_>) -> Vec<sock_filter> {
     let fail = |errno: i32| done(libc::SECCOMP_RET_ERRNO | errno as u32);
     let allow = done(libc::SECCOMP_RET_ALLOW);
     match verdict {
@@ -105,7 +105,12 @@ fn leaf(verdict: Verdict) -> Vec<sock_filter> {
     }
 }
 
-fn by_argument(argument: u32, test: Test, passed: sock_filter, otherwise: sock_filter) -> Vec<sock_filter> {
+fn by_argument(
+    argument: u32,
+    test: Test<'_>,
+    passed: sock_filter,
+    otherwise: sock_filter,
+) -> Vec<sock_filter> {
     let mut code = vec![load(ARGUMENTS + 8 * argument)];
     match test {
         Test::AnyBit(bits) => code.push(jump(libc::BPF_JSET, bits, 1, 0)),
@@ -181,7 +186,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn any_verdict() -> impl Strategy<Value = Verdict> {
+    fn any_verdict() -> impl Strategy<Value = Verdict<'static>> {
         const FEW: &[u32] = &[1, 5, 9];
         let test = prop_oneof![any::<u32>().prop_map(Test::AnyBit), Just(Test::OneOf(FEW))];
         prop_oneof![
@@ -201,7 +206,7 @@ mod tests {
             let of = |number: u32| verdicts.get(number as usize).copied().unwrap_or(Verdict::Fail(77));
             let filter = Filter::compile(last, of);
             for number in (0..=last).chain([beyond]) {
-                let passes = |test| match test {
+                let passes = |test: Test<'_>| match test {
                     Test::AnyBit(bits) => argument & bits != 0,
                     Test::OneOf(numbers) => numbers.contains(&argument),
                 };

@@ -92,7 +92,7 @@ const NAMESPACES: u32 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWCGROUP) as u32;
 
-fn verdict(number: u32) -> Verdict {
+fn verdict(number: u32) -> Verdict<'static> {
     let call = libc::c_long::from(number);
     if call == libc::SYS_clone {
         Verdict::FailIf(libc::EPERM, 0, Test::AnyBit(NAMESPACES))

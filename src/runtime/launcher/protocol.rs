@@ -30,6 +30,18 @@ pub enum Kind {
     MicrovmClone,
 }
 
+impl Kind {
+    /// Its name on the command line and in every result.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Process => "process",
+            Kind::Container => "container",
+            Kind::Microvm => "microvm",
+            Kind::MicrovmClone => "microvm-clone",
+        }
+    }
+}
+
 /// What the harness asks.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {

@@ -19,14 +19,15 @@ use super::loader::Start;
 use super::memory_layout::{Layout, PAGE};
 use super::plan::{self, Plan};
 use super::vm::{self, Processor};
-use super::{GUEST_KERNEL, confine, guest_memory::Window, open_kvm, vmm};
+use super::{GUEST_KERNEL, vmm};
 use crate::runtime::board::Board;
-use crate::runtime::clone::{Cloned, clone3};
-use crate::runtime::launcher::recipe::Launch;
+use crate::runtime::launcher::recipe::{Launch, Started};
 use crate::runtime::snapshot::origin::{self, Origin};
 use crate::runtime::snapshot::{Header, Snapshot, SnapshotError, blank_file};
 use crate::runtime::spec::{LaunchSpec, Measure, Stdio};
 use crate::runtime::trial::Exit;
+use crate::runtime::vmm::guest_memory::Window;
+use crate::runtime::vmm::{confine, host, process};
 use crate::runtime::{RuntimeError, snapshot};
 
 /// The runtime that a snapshot of ours is of.
@@ -74,7 +75,7 @@ pub fn take(spec: &LaunchSpec) -> Result<Snapshot, RuntimeError> {
     let step = "taking the snapshot";
     let mut prepared = plan::prepare(spec)?;
     prepared.plan.vcpu.regs.rip = prepared.boot;
-    prepared.plan.filter = confine::snapshot_filter();
+    prepared.plan.filter = plan::filter(&confine::SNAPSHOT);
     let plan = &prepared.plan;
     let machine = Machine {
         layout: plan.layout,
@@ -115,16 +116,8 @@ fn write(plan: &Plan, header: Header, file: &File) -> Result<(), RuntimeError> {
     };
     let board = Board::new().map_err(RuntimeError::step("mapping the board"))?;
     let launch = Launch { stdio, board: &board, measure: Measure::default() };
-    let parent = std::process::id() as libc::pid_t;
-    // SAFETY: the caller has one thread, and the child leaves by _exit.
-    let (pid, pidfd) = match unsafe { clone3(0, None) }.map_err(RuntimeError::step("clone3 of the VMM"))? {
-        Cloned::Parent { pid, pidfd } => (pid, pidfd),
-        Cloned::Child => {
-            vmm::snapshot(plan, header, &launch, parent);
-            // SAFETY: ends this process without running anything of its parent's.
-            unsafe { libc::_exit(0) }
-        }
-    };
+    let Started { pid, pidfd, .. } =
+        process::start(&launch, |launch| vmm::snapshot(plan, header, launch).map(|()| 0))?;
     let mut ended = [PollFd::new(std::os::fd::AsFd::as_fd(&pidfd), PollFlags::POLLIN)];
     let in_time = matches!(poll(&mut ended, PollTimeout::from(BOOT_MS)), Ok(1..));
     // SAFETY: kills and reaps a child of ours that nobody else waits for; it may have ended already.
@@ -151,7 +144,7 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
         return Err(SnapshotError::Foreign(reason));
     }
     let kvm_failed = |error: kvm_ioctls::Error| SnapshotError::Foreign(format!("KVM refuses it ({error})"));
-    let kvm = open_kvm().map_err(|missing| SnapshotError::Foreign(missing.to_string()))?;
+    let kvm = host::open().map_err(|missing| SnapshotError::Foreign(missing.to_string()))?;
     let offered = Processor::query(&kvm).map_err(kvm_failed)?.cpuid;
     header.origin.admit(&Origin::here(GUEST_KERNEL, &offered))?;
     origin::admit_features(&header.cpuid, &offered, &header.origin.processor)?;
@@ -191,7 +184,7 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
         random: machine.random,
         frame: machine.frame,
         stack,
-        filter: confine::filter(),
+        filter: plan::filter(&[]),
         notes: machine.notes,
     })
 }

@@ -9,17 +9,17 @@ use kvm_bindings::CpuId;
 use kvm_ioctls::Kvm;
 
 use super::boot::BootImage;
-use super::confine;
 use super::file_tree::{self, FileTree};
-use super::guest_memory::Window;
 use super::initial_stack::{Hardware, InitialStack};
 use super::loader::{Program, Start};
 use super::memory_layout::{LEAST_MEMORY, Layout};
 use super::vm::{self, Processor};
+use crate::runtime::RuntimeError;
 use crate::runtime::seccomp::Filter;
 use crate::runtime::snapshot::vcpu::VcpuChanges;
 use crate::runtime::spec::LaunchSpec;
-use crate::runtime::{RuntimeError, microvm};
+use crate::runtime::vmm::guest_memory::Window;
+use crate::runtime::vmm::{confine, host};
 use crate::workload::program::{open_program, require_static};
 
 /// Linux' `AT_HWCAP2` bit for `wrfsbase` and its kin in ring 3.
@@ -94,7 +94,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Prepared, RuntimeError> {
     let program = Program::parse(&content)
         .map_err(|problem| RuntimeError::BadSpec(format!("the program {} {problem}", source.name)))?;
 
-    let kvm = microvm::open_kvm()?;
+    let kvm = host::open()?;
     let processor = Processor::query(&kvm)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
     let hardware = Hardware {
@@ -119,7 +119,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Prepared, RuntimeError> {
         random: image.random,
         frame: image.frame,
         stack: None,
-        filter: confine::filter(),
+        filter: filter(&[]),
         cpuid: processor.cpuid,
         kvm,
         layout,
@@ -154,21 +154,11 @@ fn windows(
 /// # Errors
 /// [`RuntimeError::BadSpec`].
 pub fn check_memory(bytes: u64) -> Result<(), RuntimeError> {
-    if bytes < LEAST_MEMORY {
-        return Err(RuntimeError::BadSpec(format!(
-            "a microVM needs at least {} MiB of memory; give it more with --memory",
-            LEAST_MEMORY >> 20
-        )));
-    }
-    // SAFETY: plain calls that read constants of the system.
-    let host =
-        unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * libc::sysconf(libc::_SC_PAGESIZE) as u64 };
-    if bytes > host {
-        return Err(RuntimeError::BadSpec(format!(
-            "{} MiB of memory for a microVM are more than this host's {} MiB; give it less with --memory",
-            bytes >> 20,
-            host >> 20
-        )));
-    }
-    Ok(())
+    host::check_memory("a microVM", bytes, LEAST_MEMORY)
+}
+
+/// The VMM's seccomp filter, with what it may ask of KVM beyond running its guest.
+pub fn filter(more_requests: &[u64]) -> Filter {
+    let running = [confine::KVM_RUN, confine::KVM_GET_REGS, confine::KVM_SET_USER_MEMORY_REGION];
+    confine::filter(&[&running, more_requests].concat())
 }

@@ -7,30 +7,23 @@ use std::io::{Error, Result};
 use super::{resident, stats};
 use crate::runtime::seccomp::{Filter, Test, Verdict};
 
-/// `ioctl` requests of the run loop and of the report at its end.
-const REQUESTS: &[u32] = &[
-    0xae80,      // KVM_RUN
-    0x8090_ae81, // KVM_GET_REGS
-    0x4020_ae46, // KVM_SET_USER_MEMORY_REGION
-    stats::KVM_GET_STATS_FD as u32,
-    resident::PAGEMAP_SCAN as u32,
-];
+/// `KVM_RUN`.
+pub const KVM_RUN: u64 = 0xae80;
+/// `KVM_GET_REGS`.
+pub const KVM_GET_REGS: u64 = 0x8090_ae81;
+/// `KVM_SET_USER_MEMORY_REGION`.
+pub const KVM_SET_USER_MEMORY_REGION: u64 = 0x4020_ae46;
 
-/// Those that also tell a vCPU's state, for a snapshot.
-const SNAPSHOT_REQUESTS: &[u32] = &[
-    REQUESTS[0],
-    REQUESTS[1],
-    REQUESTS[2],
-    REQUESTS[3],
-    REQUESTS[4],
+/// The requests that tell the rest of a vCPU's state, for a snapshot.
+pub const SNAPSHOT: [u64; 8] = [
     0x8138_ae83, // KVM_GET_SREGS
     0xc008_ae88, // KVM_GET_MSRS
+    0x8400_ae8e, // KVM_GET_LAPIC
     0x8004_ae98, // KVM_GET_MP_STATE
     0x8040_ae9f, // KVM_GET_VCPU_EVENTS
     0x8080_aea1, // KVM_GET_DEBUGREGS
     0x9000_aea4, // KVM_GET_XSAVE
     0x8188_aea6, // KVM_GET_XCRS
-    0x8400_ae8e, // KVM_GET_LAPIC
 ];
 
 /// Calls that are allowed whatever their arguments.
@@ -66,21 +59,15 @@ const ALLOWED: &[libc::c_long] = &[
 /// The highest number of them.
 const LAST: u32 = libc::SYS_getrandom as u32;
 
-/// Compiles the filter; in the launcher, once for a spec.
-pub fn filter() -> Filter {
-    compile(REQUESTS)
-}
-
-/// The filter of a VMM whose guest ends in a snapshot.
-pub fn snapshot_filter() -> Filter {
-    compile(SNAPSHOT_REQUESTS)
-}
-
-fn compile(requests: &'static [u32]) -> Filter {
+/// Compiles the filter; in the launcher, once for a spec. `requests` are the `ioctl` requests of the run loop.
+pub fn filter(requests: &[u64]) -> Filter {
+    let report = [stats::KVM_GET_STATS_FD, resident::PAGEMAP_SCAN];
+    // The kernel looks at the low half alone (`unsigned int`).
+    let requests: Vec<u32> = requests.iter().chain(&report).map(|request| *request as u32).collect();
     Filter::compile(LAST, |number| {
         let call = libc::c_long::from(number);
         if call == libc::SYS_ioctl {
-            Verdict::FailUnless(libc::EPERM, 1, Test::OneOf(requests))
+            Verdict::FailUnless(libc::EPERM, 1, Test::OneOf(&requests))
         } else if call == libc::SYS_mmap {
             // Memory for the heap, never executable.
             Verdict::FailIf(libc::EPERM, 2, Test::AnyBit(libc::PROT_EXEC as u32))
@@ -128,7 +115,7 @@ mod tests {
 
     /// In a child, since there is no way back.
     fn confined(check: fn() -> bool) -> bool {
-        let filter = filter();
+        let filter = filter(&[KVM_RUN]);
         // SAFETY: the child calls only system calls, and leaves by _exit.
         match unsafe { libc::fork() } {
             0 => {
