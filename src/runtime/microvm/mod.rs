@@ -41,7 +41,7 @@ mod page_tables;
 mod resident;
 mod run_loop;
 mod stats;
-mod streams;
+pub(crate) mod streams;
 mod vdso;
 mod vm;
 mod vmm;
