@@ -44,7 +44,7 @@ impl<'m> Buffers<'m> {
         while missing > 0 {
             let Some(slice) = self.slices.get_mut(taken) else { break };
             match slice.split_at(missing) {
-                Ok((head, rest)) if rest.len() > 0 => {
+                Ok((head, rest)) if !rest.is_empty() => {
                     front.push(head);
                     *slice = rest;
                     missing = 0;

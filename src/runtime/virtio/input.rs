@@ -65,3 +65,56 @@ impl Registers for Arc<Attended> {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::time::{Duration, Instant};
+
+    use vm_memory::{Bytes, GuestAddress};
+
+    use super::super::testing::{Driver, FREE, Piece};
+    use super::*;
+
+    fn until(what: &str, mut holds: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn input_that_comes_later_arrives_with_an_interrupt() {
+        let (stdin, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
+        let null = || OwnedFd::from(File::options().write(true).open("/dev/null").unwrap());
+        let mut driver = Driver::new(Console::new([stdin, null(), null()]));
+        // A driver that knows of one port only needs no control messages.
+        driver.set_up(!2);
+        let (memory, interrupts) = (driver.memory.clone(), driver.interrupts.clone());
+        let empty = Driver::new(Console::new([null(), null(), null()])).transport;
+        let console = Attended::new(std::mem::replace(&mut driver.transport, empty));
+        let attendant = Arc::clone(&console);
+        let thread = std::thread::spawn(move || attendant.attend());
+
+        let mut writer = File::from(writer);
+        writer.write_all(b"late").unwrap();
+        driver.put(0, &[Piece::In(2)]);
+        let mut registers = Arc::clone(&console);
+        let notify = virtio_bindings::bindings::virtio_mmio::VIRTIO_MMIO_QUEUE_NOTIFY.into();
+        registers.write(notify, &[0; 4]).unwrap();
+        until("no input", || interrupts.take() == 1);
+        driver.put(0, &[Piece::In(2)]);
+        registers.write(notify, &[0; 4]).unwrap();
+        until("no more input", || interrupts.take() == 1);
+        assert_eq!(memory.read_obj::<[u8; 4]>(GuestAddress(FREE)).unwrap(), *b"late");
+
+        driver.put(0, &[Piece::In(2)]);
+        registers.write(notify, &[0; 4]).unwrap();
+        drop(writer);
+        until("its end is not told", || thread.is_finished());
+        assert_eq!(thread.join().unwrap(), Ok(()));
+    }
+}

@@ -132,7 +132,7 @@ fn a_table_of_descriptors_elsewhere_is_followed_once() {
     let mut driver = ready();
     let table = FREE + 0x1000;
     driver.memory.write_obj(FREE, GuestAddress(table)).unwrap();
-    driver.memory.write_obj(7u32 | 0, GuestAddress(table + 8)).unwrap();
+    driver.memory.write_obj(7u32, GuestAddress(table + 8)).unwrap();
     driver.memory.write_obj(u32::from(WRITE), GuestAddress(table + 12)).unwrap();
     driver.descriptor(0, 0, table, 16, INDIRECT, 0);
     driver.make_available(0, 0, 16);
@@ -325,4 +325,35 @@ proptest! {
             let _ = driver.notify(0);
         }
     }
+}
+
+/// Another vCPU writes to the queue while the device works on it.
+#[test]
+fn a_ring_that_changes_under_the_devices_hands_does_no_harm() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let mut driver = ready();
+    let memory = driver.memory.clone();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut seed = 1u64;
+            while !over.load(Ordering::Relaxed) {
+                seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                // Descriptors mostly of small numbers, so that some chains are good.
+                let at = (seed >> 33) % 0x2000;
+                let value = if at % 8 == 4 { (seed >> 56) as u8 } else { (seed >> 60) as u8 % 4 };
+                memory.write_obj(value, GuestAddress(at)).unwrap();
+            }
+        });
+        let mut broken = 0;
+        for _ in 0..20_000 {
+            if driver.notify(0).is_err() {
+                broken += 1;
+                driver.set_up(u64::MAX);
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(broken > 0, "nothing was tried");
+    });
 }
