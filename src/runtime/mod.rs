@@ -14,6 +14,7 @@ pub mod clone;
 pub mod container;
 pub mod launcher;
 pub mod microvm;
+pub mod open_files;
 pub mod pin;
 pub mod plausible;
 pub mod pointers;
@@ -23,6 +24,7 @@ pub mod spec;
 pub mod syscall_count;
 pub mod trial;
 pub mod virtio;
+pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use crate::measure::clock;

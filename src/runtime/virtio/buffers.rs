@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use vm_memory::{Bytes, VolatileSlice};
 
-use crate::runtime::microvm::streams::retry;
+use crate::runtime::vmm::streams::retry;
 
 /// As many as readv(2) and its kin take (`IOV_MAX`).
 const MOST_VECTORS: usize = 1024;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::Broken;
 use super::console::{Console, Input};
 use super::transport::{Registers, Transport};
-use crate::runtime::microvm::streams::poll;
+use crate::runtime::vmm::streams::poll;
 
 /// A console that a thread waits for standard input for.
 pub struct Attended {

@@ -8,7 +8,6 @@ use virtio_bindings::bindings::virtio_config::{
 use virtio_bindings::bindings::virtio_mmio::*;
 use virtio_bindings::bindings::virtio_ring::VIRTIO_RING_F_INDIRECT_DESC;
 use vm_memory::GuestMemoryMmap;
-use vmm_sys_util::eventfd::EventFd;
 
 use super::queue::{Part, Virtqueue, VirtqueueState};
 use super::{Broken, Device, Foreign};
@@ -31,14 +30,6 @@ const NEEDS_RESET: u32 = VIRTIO_CONFIG_S_NEEDS_RESET;
 pub trait InterruptLine: Send {
     /// Interrupts the guest once (an edge).
     fn raise(&self);
-}
-
-/// For `KVM_IRQFD`.
-impl InterruptLine for EventFd {
-    fn raise(&self) {
-        // It fails only when 2^64 interrupts are pending.
-        let _ = self.write(1);
-    }
 }
 
 /// Something on the memory bus.
