@@ -26,6 +26,7 @@ pub mod snapshot;
 pub mod spec;
 pub mod syscall_count;
 pub mod trial;
+pub mod virtio;
 pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
