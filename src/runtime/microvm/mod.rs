@@ -87,7 +87,8 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let path = CString::new(path.into_os_string().into_vec())
         .map_err(|_| RuntimeError::BadSpec("the program's path holds a zero byte".into()))?;
     let image = BootImage::build(spec, &program, &path, &layout, &files, hardware)?;
-    let requests = [confine::KVM_RUN, confine::KVM_GET_REGS, confine::KVM_SET_USER_MEMORY_REGION];
+    let requests =
+        [confine::KVM_RUN, confine::KVM_GET_REGS, confine::KVM_SET_USER_MEMORY_REGION, vm::KVM_GET_MSRS];
     let filter =
         confine::filter(&requests).map_err(RuntimeError::step("compiling the VMM's seccomp filter"))?;
     let mut notes = std::mem::take(&mut files.notes);
