@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Failure;
 use super::arguments::{RUNTIMES, runtime};
+use crate::measure::host::checks::{self, Check, Grade};
 use crate::measure::host::{HostFacts, KvmFacts};
 use crate::runtime::external;
 use crate::runtime::launcher::Launcher;
@@ -38,13 +39,20 @@ pub fn run(_: DoctorArguments) -> Result<ExitCode, Failure> {
             }
         }
     }
-    if !host.warnings.is_empty() {
-        println!("\nWhat makes the numbers of this host less trustworthy");
-        for warning in &host.warnings {
-            println!("  - {warning}");
+    print_checks(&host.checks);
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_checks(checks: &[Check]) {
+    let mark = checks::mark(checks).map_or("not known", Grade::name);
+    println!("\nHow good this host is for measuring: {mark}");
+    for check in checks {
+        println!("  {:<11} {:<9} {}", check.name, check.grade.name(), check.found);
+        if !check.mend.is_empty() {
+            println!("{:23}why: {}", "", check.why);
+            println!("{:23}{}", "", check.mend);
         }
     }
-    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_host(host: &HostFacts) {

@@ -56,6 +56,9 @@ pub fn trial(
         self_report: self_report::parse(&observed.stderr),
         wrong_output: expected.and_then(|expected| wrong(expected, &observed.stdout)),
         notes,
+        guest_clock: report.guest_clock,
+        page_cache: None,
+        harness_ns: None,
     }
 }
 
@@ -73,6 +76,9 @@ pub fn failed(runtime: &str, workload: &str, round: u32, error: &RuntimeError) -
         self_report: None,
         wrong_output: None,
         notes: Vec::new(),
+        guest_clock: None,
+        page_cache: None,
+        harness_ns: None,
     }
 }
 

@@ -45,7 +45,7 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     board.exited();
     board.phase("run");
     let status = ending.tell(board);
-    board.publish(&report(plan, &machine, &guest, &mut resident));
+    board.publish(&report(plan, &machine, &guest, base, &mut resident));
     board.phase("report");
     Ok(status)
 }
@@ -187,8 +187,18 @@ fn replace_stack(
     Ok(guest.memory.write_u64(physical(plan.frame) + 3 * 8, stack.pointer)?)
 }
 
-fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>, resident: &mut Resident) -> VmReport {
+fn report(
+    plan: &Plan,
+    machine: &kvm_ioctls::VmFd,
+    guest: &Guest<'_>,
+    base: TimeBase,
+    resident: &mut Resident,
+) -> VmReport {
     let mut notes = plan.notes.clone();
+    let guest_clock = base.elapsed(&guest.vcpu);
+    if let Err(error) = &guest_clock {
+        notes.push(format!("the guest's clock could not be checked ({error})"));
+    }
     VmReport {
         vm_exits: guest.exits.report(),
         kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
@@ -196,6 +206,7 @@ fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>, resident: 
         missing_calls: guest.missing_calls(),
         memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),
         guest_ns: guest.guest_ns,
+        guest_clock: guest_clock.ok(),
         notes,
     }
 }
