@@ -23,6 +23,7 @@ pub mod session;
 pub mod spec;
 pub mod syscall_count;
 pub mod trial;
+pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use crate::measure::clock;
