@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -15,7 +16,7 @@ use serde::Serialize;
 use super::arguments::{self, SandboxArguments, program_failure, runtime_parser};
 use super::{Failure, interrupt};
 use crate::experiment::assemble;
-use crate::image::{ImageError, RootInUse, Store};
+use crate::image::{ImageError, Overrides, RootInUse, Store, identity};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::spec::{LaunchSpec, Stdio};
@@ -40,6 +41,18 @@ pub struct RunArguments {
     /// Run in an image of the store (see isobench image); the command is then the image's own by default
     #[arg(long, value_name = "NAME[:TAG]", conflicts_with = "root")]
     image: Option<String>,
+
+    /// Run this program instead of the image's entry point; with "", none
+    #[arg(long, value_name = "PROGRAM", requires = "image")]
+    entrypoint: Option<OsString>,
+
+    /// Run as this user of the sandbox, by number or as its /etc/passwd names it
+    #[arg(long, short = 'u', value_name = "USER[:GROUP]")]
+    user: Option<String>,
+
+    /// Start in this folder of the sandbox
+    #[arg(long, short = 'w', value_name = "DIR")]
+    workdir: Option<PathBuf>,
 
     /// Capture the output and print everything measured as one JSON document
     #[arg(long)]
@@ -69,17 +82,35 @@ struct Document {
 pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
     let launcher = Launcher::start().map_err(Failure::failed)?;
     // While `_root` lives, nobody removes the image's files.
-    let (spec, _root) = match &arguments.image {
-        None => (arguments.sandbox.spec(&arguments.command)?, None),
-        Some(name) => {
-            let (spec, root) = in_image(&arguments, name)?;
-            (spec, Some(root))
-        }
-    };
+    let (spec, _root) = spec(&arguments)?;
     interrupt::install();
     let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
     let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
     if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+}
+
+/// What to launch; with the root of the image, where there is one.
+fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>), Failure> {
+    let (mut spec, root) = match &arguments.image {
+        None => (arguments.sandbox.spec(&arguments.command)?, None),
+        Some(name) => {
+            let (spec, root) = in_image(arguments, name)?;
+            (spec, Some(root))
+        }
+    };
+    if arguments.image.is_none() {
+        spec.working_dir = arguments.workdir.as_ref().map(|folder| PathBuf::from("/").join(folder));
+        let folder = arguments.sandbox.root.as_deref();
+        let user = arguments.user.as_deref().map(|user| identity(folder, user)).transpose();
+        spec.user = user.map_err(|message| Failure { message, status: 126 })?;
+    }
+    if arguments.runtime == "process" && (spec.user.is_some() || spec.working_dir.is_some()) {
+        return Err(Failure::usage("--user and --workdir need a sandbox: use --runtime container"));
+    }
+    if arguments.runtime != "container" && spec.user.take().is_some_and(|user| user.uid != 0) {
+        eprintln!("isobench: the guest has no users: the program runs as root of its own machine");
+    }
+    Ok((spec, root))
 }
 
 fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInUse), Failure> {
@@ -90,11 +121,13 @@ fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInU
     let store = Store::of_user().map_err(failed)?;
     let image = store.find(name).map_err(failed)?;
     let root = store.root(&image).map_err(failed)?;
-    let (spec, notes) = arguments.sandbox.spec_in_image(&image, &root.path, &arguments.command)?;
-    for note in notes {
-        eprintln!("isobench: {note}");
-    }
-    Ok((spec, root))
+    let overrides = Overrides {
+        words: arguments.command.clone(),
+        entrypoint: arguments.entrypoint.clone(),
+        user: arguments.user.clone(),
+        working_dir: arguments.workdir.clone(),
+    };
+    Ok((arguments.sandbox.spec_in_image(&image, &root.path, &overrides)?, root))
 }
 
 /// A spec that cannot be run is the program's fault, anything else the sandbox's.
