@@ -127,6 +127,11 @@ impl Store {
         Ok(Store { folder: folder.canonicalize().map_err(ImageError::at("opening", &folder))? })
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Every image, by its identifier.
     pub fn images(&self) -> Result<Vec<Image>, ImageError> {
         self.index()?.images.iter().map(|(id, entry)| self.image(*id, entry)).collect()
