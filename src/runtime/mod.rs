@@ -113,6 +113,11 @@ pub trait Sandbox {
     fn has_ended(&mut self) -> Result<bool, RuntimeError>;
     /// Kills it; [`Sandbox::finish`] then returns soon.
     fn kill(&mut self);
+    /// Sends this signal to its program. Where there is no program that could get one, as in a virtual
+    /// machine, kills it.
+    fn signal(&mut self, _signal: i32) {
+        self.kill();
+    }
     /// Waits for its end, tears everything down and tells what happened.
     fn finish(self: Box<Self>) -> Result<SandboxReport, RuntimeError>;
 }

@@ -57,6 +57,8 @@ pub enum Request {
     Null,
     /// Kill a sandbox. [`Reply::Ended`] follows.
     Kill(u32),
+    /// Send a signal to a sandbox's program; a virtual machine, which has no signals, is killed. Not answered.
+    Signal(u32, i32),
     /// Throw a recipe away. Not answered.
     Forget(u32),
 }
