@@ -84,17 +84,28 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         (COMMAND_LINE, line),
         (ACPI, acpi::tables(cpus, &[])),
     ];
-    let processor = Processor::query(&host::open()?)
+    let kvm = host::open()?;
+    let processor = Processor::query(&kvm)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
-    let filter =
-        confine::filter(&REQUESTS).map_err(RuntimeError::step("compiling the VMM's seccomp filter"))?;
-    let notes = root.notes.clone();
+    let mut windows = kernel.mapped;
+    windows.extend(root.windows(ramdisk.address));
+    let plan = Plan {
+        kvm,
+        windows,
+        entry: kernel.entry,
+        unpacked_entry: kernel.unpacked_entry,
+        written: written.into_iter().chain(kernel.copied).collect(),
+        memory_bytes,
+        cpus,
+        processor,
+        filter: confine::filter(&REQUESTS),
+        log,
+        notes: root.notes,
+    };
     // Every VMM begins as a copy of this process, with all that is in its heap.
     // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
     unsafe { libc::malloc_trim(0) };
-    Ok(Box::new(LinuxvmRecipe {
-        plan: Plan { kernel, root, ramdisk, written, memory_bytes, cpus, processor, filter, log, notes },
-    }))
+    Ok(Box::new(LinuxvmRecipe { plan }))
 }
 
 /// `KVM_GET_SREGS` and `KVM_SET_GUEST_DEBUG`.

@@ -6,13 +6,16 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use guest_abi::linux::{self, StartHeader};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::layout::PAGE;
 use super::newc::{Attributes, Mapped, Newc};
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::{LaunchSpec, Program};
+use crate::runtime::vmm::guest_memory::Window;
 use crate::workload::program::ProgramFile;
 
 /// Our init, compiled by build.rs.
@@ -25,7 +28,7 @@ const REGULAR: u32 = libc::S_IFREG;
 #[derive(Debug)]
 pub struct Root {
     /// The archive, with holes where files are mapped.
-    pub archive: File,
+    pub archive: Rc<File>,
     /// Its bytes.
     pub bytes: u64,
     /// What is mapped over the holes.
@@ -44,6 +47,19 @@ pub struct Module {
 }
 
 impl Root {
+    /// The files of guest memory, for an archive at this address. Later ones lie over earlier ones.
+    pub fn windows(&self, address: u64) -> Vec<Window> {
+        let bytes = self.bytes.next_multiple_of(PAGE);
+        let archive = Window { offset: address, file: Rc::clone(&self.archive), file_offset: 0, bytes };
+        let files = self.mapped.iter().map(|mapped| Window {
+            offset: address + mapped.at,
+            file: Rc::clone(&mapped.file),
+            file_offset: 0,
+            bytes: mapped.bytes,
+        });
+        std::iter::once(archive).chain(files).collect()
+    }
+
     /// Packs the root folder, the mapped files, the program and what init needs. `most_bytes` is what the guest
     /// can hold.
     pub fn pack(
@@ -310,9 +326,7 @@ impl Packer {
         let (archive, bytes, mapped) =
             self.archive.finish().map_err(RuntimeError::step("writing the initramfs"))?;
         // Holes at the end are part of it.
-        archive
-            .set_len(bytes.next_multiple_of(super::layout::PAGE))
-            .map_err(RuntimeError::step("writing the initramfs"))?;
+        archive.set_len(bytes.next_multiple_of(PAGE)).map_err(RuntimeError::step("writing the initramfs"))?;
         let notes = self.unreadable.first().map(|first| {
             format!(
                 "{} files of the root cannot be read and are left out, {} first",
@@ -320,7 +334,7 @@ impl Packer {
                 first.display()
             )
         });
-        Ok(Root { archive, bytes, mapped, notes: notes.into_iter().collect() })
+        Ok(Root { archive: Rc::new(archive), bytes, mapped, notes: notes.into_iter().collect() })
     }
 }
 

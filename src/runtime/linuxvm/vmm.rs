@@ -1,20 +1,16 @@
 //! The VMM of a Linux guest, in a process of its own (`vmm/process.rs`).
 
-use std::fs::File;
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 
-use kvm_ioctls::{VcpuFd, VmFd};
-use seccompiler::BpfProgram;
-
-use super::kernel::Kernel;
-use super::layout::*;
+use super::layout::SEED;
 use super::processor::Processor;
-use super::root::Root;
 use super::run_loop::Guest;
 use super::{boot, machine};
 use crate::runtime::board::VmReport;
 use crate::runtime::launcher::recipe::Launch;
+use crate::runtime::seccomp::Filter;
 use crate::runtime::vmm::confine::confine;
-use crate::runtime::vmm::guest_memory::GuestMemory;
+use crate::runtime::vmm::guest_memory::{GuestMemory, Window};
 use crate::runtime::vmm::process::{Failed, close_other_files};
 use crate::runtime::vmm::report;
 use crate::runtime::vmm::resident::Resident;
@@ -22,13 +18,15 @@ use crate::runtime::vmm::resident::Resident;
 /// Everything that was prepared for the VMs of one spec.
 #[derive(Debug)]
 pub struct Plan {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// The guest's root.
-    pub root: Root,
-    /// Where it is.
-    pub ramdisk: boot::Ramdisk,
-    /// What is written to low memory: guest physical address, content.
+    /// `/dev/kvm`, opened once.
+    pub kvm: Kvm,
+    /// The files of guest memory: kernel and root.
+    pub windows: Vec<Window>,
+    /// Guest physical address of the kernel's first instruction.
+    pub entry: u64,
+    /// Where the kernel proper begins when it has unpacked itself.
+    pub unpacked_entry: Option<u64>,
+    /// What is not mapped: guest physical address, content.
     pub written: Vec<(u64, Vec<u8>)>,
     /// Configured memory.
     pub memory_bytes: u64,
@@ -37,22 +35,11 @@ pub struct Plan {
     /// What they can do.
     pub processor: Processor,
     /// What the VMM may still do once its guest runs.
-    pub filter: BpfProgram,
+    pub filter: Filter,
     /// Linux' log is wanted at the end.
     pub log: bool,
     /// What the user should know about every trial.
     pub notes: Vec<String>,
-}
-
-impl Plan {
-    /// The files that are mapped into guest memory: guest physical address, file, offset, bytes.
-    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64, u64)> {
-        let Plan { kernel, root, ramdisk, .. } = self;
-        let kernel = kernel.mapped.iter().map(|(at, file, from, bytes)| (*at, file, *from, *bytes));
-        let archive = (ramdisk.address, &root.archive, 0, ramdisk.bytes.next_multiple_of(PAGE));
-        let files = root.mapped.iter().map(|file| (ramdisk.address + file.at, &file.file, 0, file.bytes));
-        kernel.chain([archive]).chain(files)
-    }
 }
 
 /// Runs one VM: the whole life of the VMM's process after its standard streams are in place.
@@ -62,15 +49,14 @@ impl Plan {
 pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let board = launch.board;
     let memory =
-        GuestMemory::new(plan.memory_bytes, 0, plan.windows()).map_err(Failed::at("mapping guest memory"))?;
-    close_other_files()?;
+        GuestMemory::new(plan.memory_bytes, 0, &plan.windows).map_err(Failed::at("mapping guest memory"))?;
+    close_other_files(&plan.kvm)?;
     write(&memory, plan).map_err(Failed::at("writing to guest memory"))?;
     board.phase("map memory");
-    let (vm, mut vcpus) =
-        machine::build(&memory, plan.memory_bytes, plan.cpus, &plan.processor, plan.kernel.entry, board)?;
+    let (vm, mut vcpus) = machine::build(plan, &memory, board)?;
     let Some(first) = vcpus.first_mut() else { return Err(Failed("a VM without a vCPU", 0)) };
-    if plan.kernel.unpacked_entry.is_some() {
-        machine::stop_at(first, plan.kernel.unpacked_entry).map_err(Failed::kvm("KVM_SET_GUEST_DEBUG"))?;
+    if plan.unpacked_entry.is_some() {
+        machine::stop_at(first, plan.unpacked_entry).map_err(Failed::kvm("KVM_SET_GUEST_DEBUG"))?;
     }
     let mut resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
     confine(&plan.filter).map_err(Failed::at("confining the VMM"))?;
@@ -88,7 +74,7 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
 
 /// What is not mapped, and what differs from VM to VM.
 fn write(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
-    for (at, bytes) in plan.kernel.copied.iter().chain(&plan.written) {
+    for (at, bytes) in &plan.written {
         memory.write(*at, bytes)?;
     }
     let mut random = [0; 32];
@@ -111,6 +97,7 @@ fn report(plan: &Plan, vm: &VmFd, vcpu: &VcpuFd, guest: &Guest<'_>, resident: &m
         missing_calls: Vec::new(),
         memory: report::memory(guest.memory, plan.memory_bytes, resident, &mut notes),
         guest_ns: shared.guest_ns,
+        guest_clock: None,
         notes,
     }
 }
