@@ -39,3 +39,15 @@ pub fn command_line(known_address: bool) -> Result<String, String> {
     }
     line.as_cstring().map(|line| line.to_string_lossy().into_owned()).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_can_be_told_from_a_restart() {
+        let line = command_line(true).unwrap();
+        assert!(line.contains("panic=-1 reboot=panic_warm,a ") && line.ends_with(" nokaslr"), "{line}");
+        assert!(!command_line(false).unwrap().contains("nokaslr"));
+    }
+}
