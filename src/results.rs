@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod journal;
+pub mod maintenance;
 
 pub use crate::measure::host::{HostFacts, KvmFacts};
 use crate::runtime::spec::Limits;
@@ -43,6 +44,9 @@ pub struct Results {
     pub interrupted: bool,
     /// Every trial, in the order in which they ran.
     pub trials: Vec<Trial>,
+    /// The maintenance experiment, where it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Box<maintenance::Maintenance>>,
 }
 
 /// What a comparison set out to do.

@@ -11,6 +11,7 @@ mod doctor;
 mod export;
 mod image;
 mod interrupt;
+mod maintain;
 mod merge;
 mod report;
 mod run;
@@ -47,6 +48,7 @@ enum Command {
     Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
+    Maintain(maintain::MaintainArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
+        Some(Command::Maintain(arguments)) => maintain::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };

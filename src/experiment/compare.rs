@@ -137,6 +137,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
         // Until it has come to its end, which a killed run never does.
         interrupted: true,
         trials: Vec::new(),
+        maintenance: None,
     };
     let journal = comparison.journal.as_deref().and_then(|path| begin_journal(path, &results, progress));
     let mut run =

@@ -3,6 +3,7 @@
 pub mod assemble;
 pub mod compare;
 pub mod forecast;
+pub mod maintenance;
 pub mod plan;
 pub mod precision;
 pub mod suite;

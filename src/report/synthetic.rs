@@ -126,6 +126,7 @@ impl Synthetic {
             }],
             interrupted: false,
             trials,
+            maintenance: None,
         }
     }
 
