@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod density;
 pub mod journal;
 pub mod maintenance;
 

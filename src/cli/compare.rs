@@ -201,12 +201,12 @@ pub fn print_and_write(results: &Results, folder: &Path) -> Result<(), Failure> 
 }
 
 /// A progress bar on a terminal, plain lines elsewhere.
-struct Reporter {
+pub(super) struct Reporter {
     bar: Option<ProgressBar>,
 }
 
 impl Reporter {
-    fn new() -> Reporter {
+    pub(super) fn new() -> Reporter {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -215,7 +215,7 @@ impl Reporter {
         Reporter { bar }
     }
 
-    fn finish(&self) {
+    pub(super) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod arguments;
 mod compare;
+mod density;
 mod diff;
 mod doctor;
 mod export;
@@ -41,6 +42,7 @@ Examples:
 enum Command {
     Run(run::RunArguments),
     Compare(compare::CompareArguments),
+    Density(density::DensityArguments),
     Merge(merge::MergeArguments),
     Report(report::ReportArguments),
     Diff(diff::DiffArguments),
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         None => compare::run(cli.compare),
         Some(Command::Compare(arguments)) => compare::run(arguments),
         Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Density(arguments)) => density::run(arguments),
         Some(Command::Merge(arguments)) => merge::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Diff(arguments)) => diff::run(arguments),

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 pub mod compare;
+pub mod density;
 pub mod forecast;
 pub mod maintenance;
 pub mod plan;

@@ -14,6 +14,7 @@ pub mod clone;
 pub mod container;
 pub mod launcher;
 pub mod microvm;
+pub mod open_files;
 pub mod pin;
 pub mod plausible;
 pub mod pointers;
@@ -22,6 +23,7 @@ pub mod session;
 pub mod spec;
 pub mod syscall_count;
 pub mod trial;
+pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use crate::measure::clock;

@@ -83,6 +83,11 @@ impl Launcher {
         OwnRuntime { launcher: self, kind }
     }
 
+    /// Its process id.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_raw().unsigned_abs()
+    }
+
     fn send(&self, request: &Request, fds: &[i32]) -> Result<(), RuntimeError> {
         protocol::send(self.socket.as_fd(), request, fds).map_err(|error| {
             let too_long = error.raw_os_error() == Some(libc::EMSGSIZE);
@@ -147,11 +152,7 @@ pub struct OwnRuntime<'l> {
 
 impl Runtime for OwnRuntime<'_> {
     fn name(&self) -> &str {
-        match self.kind {
-            Kind::Process => "process",
-            Kind::Container => "container",
-            Kind::Microvm => "microvm",
-        }
+        self.kind.name()
     }
 
     fn check(&self) -> Result<Vec<String>, Unavailable> {

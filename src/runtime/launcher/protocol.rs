@@ -28,6 +28,17 @@ pub enum Kind {
     Microvm,
 }
 
+impl Kind {
+    /// Its name on the command line and in every result.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Process => "process",
+            Kind::Container => "container",
+            Kind::Microvm => "microvm",
+        }
+    }
+}
+
 /// What the harness asks.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {

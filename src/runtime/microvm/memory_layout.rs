@@ -93,31 +93,12 @@ impl Layout {
     pub fn memory_bytes(&self) -> u64 {
         self.end - self.memory
     }
-
-    /// The slots of guest physical memory, as offset and bytes: those of the start, then those for later.
-    pub fn slots(&self) -> [Vec<(u64, u64)>; 2] {
-        [pieces(0, self.ready), pieces(self.ready, self.end)]
-    }
-
-    /// All of guest memory in pieces that are physically one.
-    pub fn pieces(&self) -> Vec<(u64, u64)> {
-        pieces(0, self.end)
-    }
-}
-
-/// A range of offsets, cut where the hole is.
-fn pieces(start: u64, end: u64) -> Vec<(u64, u64)> {
-    let cut = HOLE_START.clamp(start, end);
-    [(start, cut), (cut, end)]
-        .into_iter()
-        .filter(|(from, to)| from < to)
-        .map(|(from, to)| (from, to - from))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::vmm::guest_memory::pieces;
 
     #[test]
     fn the_parts_follow_each_other_and_the_slots_cover_them() {
@@ -127,7 +108,7 @@ mod tests {
             assert!(layout.memory >= layout.files + (3 << 20));
             assert_eq!(layout.memory_bytes(), memory);
             let mut at = 0;
-            for (offset, bytes) in layout.slots().concat() {
+            for (offset, bytes) in [pieces(0, layout.ready), pieces(layout.ready, layout.end)].concat() {
                 assert_eq!(offset, at);
                 at += bytes;
                 // In one piece physically, and not in the hole.

@@ -9,11 +9,9 @@ use std::ffi::CString;
 use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStringExt;
 
-use kvm_ioctls::Kvm;
-
-use super::clone::{Cloned, clone3};
 use super::launcher::recipe::{Launch, Recipe, Started};
 use super::spec::LaunchSpec;
+use super::vmm::{confine, host, process};
 use super::{RuntimeError, Unavailable};
 use crate::workload::program::{open_program, require_static};
 use boot::BootImage;
@@ -25,23 +23,16 @@ use memory_layout::{LEAST_MEMORY, Layout};
 use vm::Processor;
 use vmm::Plan;
 
-mod address_space;
 mod boot;
-mod confine;
 mod death;
 mod descriptors;
-mod exits;
 mod file_tree;
-mod guest_memory;
 mod image;
 mod initial_stack;
 mod loader;
 pub mod memory_layout;
 mod page_tables;
-mod resident;
 mod run_loop;
-mod stats;
-mod streams;
 mod vdso;
 mod vm;
 mod vmm;
@@ -54,34 +45,7 @@ const HWCAP2_FSGSBASE: u64 = 1 << 1;
 /// # Errors
 /// What is missing, and how to get it.
 pub fn check() -> Result<Vec<String>, Unavailable> {
-    let kvm = Kvm::new().map_err(unavailable)?;
-    let version = kvm.get_api_version();
-    if version != kvm_bindings::KVM_API_VERSION as i32 {
-        return Err(Unavailable {
-            reason: format!("KVM has API version {version}, not {}", kvm_bindings::KVM_API_VERSION),
-            fix: "use a Linux kernel of this century".into(),
-        });
-    }
-    kvm.create_vm().map_err(|error| Unavailable {
-        reason: format!("/dev/kvm makes no virtual machine ({error})"),
-        fix: "turn on virtualisation (VT-x or AMD-V) in the firmware, or nested virtualisation in the hypervisor".into(),
-    })?;
-    Ok(Vec::new())
-}
-
-fn unavailable(error: kvm_ioctls::Error) -> Unavailable {
-    let (reason, fix) = match error.errno() {
-        libc::ENOENT | libc::ENXIO | libc::ENODEV => (
-            "there is no /dev/kvm",
-            "load the module (modprobe kvm_intel or kvm_amd), and turn on virtualisation in the firmware",
-        ),
-        libc::EACCES | libc::EPERM => (
-            "you may not open /dev/kvm",
-            "join the group that may: sudo usermod -aG kvm $USER, then log in again",
-        ),
-        _ => ("/dev/kvm does not open", "see dmesg for KVM's own messages"),
-    };
-    Unavailable { reason: format!("{reason} ({error})"), fix: fix.into() }
+    host::check().map(|_| Vec::new())
 }
 
 /// Builds the boot image for `spec`.
@@ -91,7 +55,7 @@ fn unavailable(error: kvm_ioctls::Error) -> Unavailable {
 /// when there is no KVM.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let memory_bytes = spec.limits.memory_bytes;
-    check_memory(memory_bytes)?;
+    host::check_memory("a microVM", memory_bytes, LEAST_MEMORY)?;
     let source = open_program(&spec.program, spec.root.as_deref())?;
     require_static(&source)?;
     let path =
@@ -109,7 +73,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let program = Program::parse(&content)
         .map_err(|problem| RuntimeError::BadSpec(format!("the program {} {problem}", source.name)))?;
 
-    let processor = Processor::query(&Kvm::new().map_err(unavailable)?)
+    let processor = Processor::query(&host::open()?)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
     let hardware = Hardware {
         capabilities: processor.capabilities(),
@@ -123,10 +87,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let path = CString::new(path.into_os_string().into_vec())
         .map_err(|_| RuntimeError::BadSpec("the program's path holds a zero byte".into()))?;
     let image = BootImage::build(spec, &program, &path, &layout, &files, hardware)?;
-    let filter = confine::filter().map_err(|error| RuntimeError::Failed {
-        step: "compiling the VMM's seccomp filter".into(),
-        source: std::io::Error::other(error),
-    })?;
+    let requests = [confine::KVM_RUN, confine::KVM_GET_REGS, confine::KVM_SET_USER_MEMORY_REGION];
+    let filter =
+        confine::filter(&requests).map_err(RuntimeError::step("compiling the VMM's seccomp filter"))?;
     let mut notes = std::mem::take(&mut files.notes);
     if spec.limits.cpus > 1 {
         notes.push("the guest kernel runs on one vCPU; --cpus has no effect on it".to_owned());
@@ -141,41 +104,12 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     }))
 }
 
-fn check_memory(bytes: u64) -> Result<(), RuntimeError> {
-    if bytes < LEAST_MEMORY {
-        return Err(RuntimeError::BadSpec(format!(
-            "a microVM needs at least {} MiB of memory; give it more with --memory",
-            LEAST_MEMORY >> 20
-        )));
-    }
-    // SAFETY: plain calls that read constants of the system.
-    let host =
-        unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) as u64 * libc::sysconf(libc::_SC_PAGESIZE) as u64 };
-    if bytes > host {
-        return Err(RuntimeError::BadSpec(format!(
-            "{} MiB of memory for a microVM are more than this host's {} MiB; give it less with --memory",
-            bytes >> 20,
-            host >> 20
-        )));
-    }
-    Ok(())
-}
-
 struct MicrovmRecipe {
     plan: Plan,
 }
 
 impl Recipe for MicrovmRecipe {
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
-        let parent = std::process::id() as libc::pid_t;
-        // SAFETY: the launcher has one thread, and the child leaves by _exit.
-        match unsafe { clone3(0, None) }.map_err(RuntimeError::step("clone3 of the VMM"))? {
-            Cloned::Parent { pid, pidfd } => Ok(Started { pid, pidfd, cgroup: None, ending: None }),
-            Cloned::Child => {
-                let status = vmm::main(&self.plan, &launch, parent);
-                // SAFETY: ends this process without running anything of the launcher's.
-                unsafe { libc::_exit(status) }
-            }
-        }
+        process::start(&launch, |launch| vmm::run(&self.plan, launch))
     }
 }

@@ -1,8 +1,8 @@
 //! The virtual machine: every call to KVM that makes one.
 
 use guest_abi::{DOORBELL, Hypercall};
-use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_userspace_memory_region, kvm_xcr, kvm_xcrs};
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_xcr, kvm_xcrs};
+use kvm_ioctls::{Kvm, VcpuFd};
 
 use super::boot::BootImage;
 use super::descriptors::{self, Features};
@@ -42,18 +42,6 @@ impl Processor {
     pub fn capabilities(&self) -> u64 {
         self.cpuid.as_slice().iter().find(|entry| entry.function == 1).map_or(0, |entry| entry.edx.into())
     }
-}
-
-/// Gives a VM slots of memory, numbered from `first` on.
-pub fn add_memory(vm: &VmFd, first: u32, slots: &[(u64, u64, u64)]) -> Result<(), kvm_ioctls::Error> {
-    for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (first..).zip(slots.iter().copied()) {
-        let region =
-            kvm_userspace_memory_region { slot, flags: 0, guest_phys_addr, memory_size, userspace_addr };
-        // SAFETY: the caller's slots are parts of a `GuestMemory`, which stays mapped until this process
-        // ends, and the VM with it; the VMM uses it only by volatile accesses and system calls.
-        unsafe { vm.set_user_memory_region(region)? };
-    }
-    Ok(())
 }
 
 /// Makes the vCPU ready for the guest kernel's first instruction.

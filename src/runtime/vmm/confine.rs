@@ -12,20 +12,22 @@ use seccompiler::{
 
 use super::{resident, stats};
 
-/// `ioctl` requests of the run loop and of the report at its end.
-const REQUESTS: [u64; 5] = [
-    0xae80,      // KVM_RUN
-    0x8090_ae81, // KVM_GET_REGS
-    0x4020_ae46, // KVM_SET_USER_MEMORY_REGION
-    stats::KVM_GET_STATS_FD,
-    resident::PAGEMAP_SCAN,
-];
+/// `KVM_RUN`.
+pub const KVM_RUN: u64 = 0xae80;
+/// `KVM_GET_REGS`.
+pub const KVM_GET_REGS: u64 = 0x8090_ae81;
+/// `KVM_SET_USER_MEMORY_REGION`.
+pub const KVM_SET_USER_MEMORY_REGION: u64 = 0x4020_ae46;
 
-/// Compiles the filter; in the launcher, once for a spec.
+/// Compiles the filter; in the launcher, once for a spec. `requests` are the `ioctl` requests of the run loop.
 ///
 /// # Errors
 /// When the compiler refuses it: a bug.
-pub fn filter() -> std::result::Result<BpfProgram, seccompiler::Error> {
+pub fn filter(requests: &[u64]) -> Result<BpfProgram> {
+    compile(requests).map_err(Error::other)
+}
+
+fn compile(requests: &[u64]) -> std::result::Result<BpfProgram, seccompiler::Error> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = [
         // The guest's streams, sleep, randomness and released memory.
         libc::SYS_readv,
@@ -57,8 +59,9 @@ pub fn filter() -> std::result::Result<BpfProgram, seccompiler::Error> {
     .into_iter()
     .map(|call| (call, Vec::new()))
     .collect();
-    let requests = REQUESTS.into_iter().map(|request| {
-        let is = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?;
+    let report = [stats::KVM_GET_STATS_FD, resident::PAGEMAP_SCAN];
+    let requests = requests.iter().chain(&report).map(|request| {
+        let is = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *request)?;
         SeccompRule::new(vec![is])
     });
     rules.insert(libc::SYS_ioctl, requests.collect::<std::result::Result<_, _>>()?);
@@ -104,7 +107,7 @@ mod tests {
 
     /// In a child, since there is no way back.
     fn confined(check: fn() -> bool) -> bool {
-        let filter = filter().unwrap();
+        let filter = filter(&[KVM_RUN]).unwrap();
         // SAFETY: the child calls only system calls, and leaves by _exit.
         match unsafe { libc::fork() } {
             0 => {
