@@ -11,6 +11,7 @@ mod doctor;
 mod export;
 mod image;
 mod interrupt;
+mod language;
 mod merge;
 mod report;
 mod run;
