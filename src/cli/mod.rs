@@ -12,6 +12,7 @@ mod doctor;
 mod export;
 mod image;
 mod interrupt;
+mod language;
 mod maintain;
 mod merge;
 mod report;

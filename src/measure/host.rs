@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
+use crate::language::{Language, text};
+
 /// Facts about the host that a reader needs to judge the numbers. `None`: could not be learned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostFacts {
@@ -50,23 +52,6 @@ pub struct KvmFacts {
     pub nested: bool,
 }
 
-impl KvmFacts {
-    /// What must stand beside every number of a VM, or `None` for bare metal with hardware KVM.
-    pub fn caveat(&self) -> Option<String> {
-        match (self.software, self.nested) {
-            (true, _) => Some(format!(
-                "KVM here is {}, a software backend without VT-x or SVM: VM figures are not what bare metal gives",
-                self.backend
-            )),
-            (false, true) => Some(format!(
-                "KVM here is {} inside another virtual machine (nested): VM figures are slower than on bare metal",
-                self.backend
-            )),
-            (false, false) => None,
-        }
-    }
-}
-
 impl HostFacts {
     /// Reads everything. Takes some milliseconds.
     pub fn read() -> HostFacts {
@@ -94,37 +79,35 @@ impl HostFacts {
             root: nix::unistd::geteuid().is_root(),
             warnings: Vec::new(),
         };
-        facts.warnings = facts.warn();
+        facts.warnings = facts.warnings_in(Language::English);
         facts
     }
 
-    fn warn(&self) -> Vec<String> {
+    /// What of these facts makes numbers less trustworthy, one sentence each, with what to do about it.
+    pub fn warnings_in(&self, language: Language) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.load > self.logical_cpus as f64 / 2.0 {
-            warnings.push(format!(
-                "The load average was {:.1} on {} CPUs at the start: other programs compete. Stop them and run again.",
-                self.load, self.logical_cpus
-            ));
+            let load = format!("{:.1}", self.load);
+            warnings.push(text!(language, "warning-load", load = load, cpus = self.logical_cpus));
         }
         if let Some(governor) = self.governor.as_deref().filter(|governor| *governor != "performance") {
-            warnings.push(format!(
-                "The CPU frequency governor is {governor}: the clock rises and falls with load. \
-                 Mend: sudo cpupower frequency-set -g performance"
-            ));
+            warnings.push(text!(language, "warning-governor", governor = governor));
         }
         if self.swap_used_bytes > 0 {
-            warnings.push(format!(
-                "{} MiB of swap are in use: memory figures may miss swapped pages. Mend: sudo swapoff -a",
-                self.swap_used_bytes >> 20
-            ));
+            warnings.push(text!(language, "warning-swap", size = self.swap_used_bytes >> 20));
         }
         if let Some(hypervisor) = &self.hypervisor {
-            warnings.push(format!(
-                "This host is a virtual machine itself ({hypervisor}): neighbours can steal CPU time. \
-                 For figures of bare metal run on bare metal."
-            ));
+            warnings.push(text!(language, "warning-virtual", hypervisor = hypervisor));
         }
-        warnings.extend(self.kvm.as_ref().and_then(KvmFacts::caveat).map(|caveat| caveat + "."));
+        match &self.kvm {
+            Some(kvm) if kvm.software => {
+                warnings.push(text!(language, "warning-kvm-software", backend = &kvm.backend));
+            }
+            Some(kvm) if kvm.nested => {
+                warnings.push(text!(language, "warning-kvm-nested", backend = &kvm.backend));
+            }
+            _ => {}
+        }
         warnings
     }
 }
@@ -208,8 +191,13 @@ mod tests {
     #[test]
     fn a_software_backend_is_said_beside_its_numbers() {
         let kvm = KvmFacts { backend: "kvm_x".into(), software: true, nested: true };
-        assert!(kvm.caveat().is_some_and(|text| text.contains("kvm_x") && text.contains("software")));
+        let on = |kvm| HostFacts { kvm: Some(kvm), ..HostFacts::default() }.warnings_in(Language::English);
+        let warnings = on(kvm);
+        assert!(
+            warnings.iter().any(|text| text.contains("kvm_x") && text.contains("software")),
+            "{warnings:?}"
+        );
         let bare = KvmFacts { backend: "kvm_amd".into(), software: false, nested: false };
-        assert_eq!(bare.caveat(), None);
+        assert!(on(bare).is_empty());
     }
 }
