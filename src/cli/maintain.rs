@@ -8,6 +8,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 
 use super::arguments::{RUNTIMES, size};
+use super::language::LanguageArgument;
 use super::{Failure, interrupt};
 use crate::experiment::maintenance::{Effort, Experiment, Outlook, Progress, Subject};
 use crate::image::Store;
@@ -55,6 +56,9 @@ pub struct MaintainArguments {
     /// Add what is measured to the results of a comparison on this host, and write its report anew
     #[arg(long, value_name = "FILE")]
     add_to: Option<PathBuf>,
+
+    #[command(flatten)]
+    language: LanguageArgument,
 }
 
 const EXAMPLES: &str = "\
@@ -113,7 +117,7 @@ pub fn run(arguments: MaintainArguments) -> Result<ExitCode, Failure> {
         Some(before) => joined(before, results)?,
         None => results,
     };
-    super::compare::print_and_write(&results, &output)?;
+    super::compare::print_and_write(&results, &output, arguments.language.get())?;
     Ok(interrupt::received().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal as u8)))
 }
 

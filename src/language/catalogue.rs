@@ -21,7 +21,7 @@ macro_rules! areas {
     };
 }
 
-areas!["charts", "page", "tables", "words", "workloads"];
+areas!["charts", "maintenance", "page", "tables", "words", "workloads"];
 
 type Bundle = FluentBundle<FluentResource>;
 

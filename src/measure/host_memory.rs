@@ -65,7 +65,10 @@ mod tests {
     fn names_are_taken_whole() {
         let text = "MemAvailable:    100 kB\nSlab:  7 kB\nSReclaimable: 5 kB\nPageTables: 2 kB\nSecPageTables:   1 kB\n";
         let memory = HostMemory::parse(text).unwrap();
-        assert_eq!((memory.available_bytes, memory.slab_bytes, memory.page_table_bytes), (102_400, 7168, 3072));
+        assert_eq!(
+            (memory.available_bytes, memory.slab_bytes, memory.page_table_bytes),
+            (102_400, 7168, 3072)
+        );
         assert_eq!(HostMemory::parse("MemFree: 3 kB\n"), None);
     }
 }

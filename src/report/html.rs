@@ -84,7 +84,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         ("exits", text!(language, "missing-exits")),
     ]
     .into_iter()
-    .filter(|(id, _)| !figures.iter().any(|figure| figure.id == *id))
+    .filter(|(id, _)| !summary.is_no_comparison() && !figures.iter().any(|figure| figure.id == *id))
     .map(|(_, what)| what)
     .collect();
     let lists: Vec<Table> = [tables::crossings, tables::failures, tables::skipped, tables::notes]
@@ -106,6 +106,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),
+        is_no_comparison => summary.is_no_comparison(),
         chips,
         sentences => words::sentences(summary, language),
         figures,

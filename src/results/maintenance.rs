@@ -200,8 +200,10 @@ pub struct ReplacementRound {
     pub requests: u64,
     /// Of those, without a right answer.
     pub failed: u64,
-    /// Longest time between two right answers.
-    pub longest_gap_ns: u64,
+    /// Longest time in which no request arrived that got a right answer.
+    pub outage_ns: u64,
+    /// The slowest right answer, from when its request was due.
+    pub slowest_ns: u64,
 }
 
 /// Which kernel the instances of a runtime run on: what each instance reported.

@@ -61,15 +61,16 @@ pub(super) fn measure(
     // A container has a cgroup anyway; others are put into one where memory is looked at.
     let accounted = match kind {
         Kind::Container => None,
-        _ => Some(runtime.prepare(&waiting(
-            &experiment.workload,
-            Measure { footprint: true, ..Measure::default() },
-        ))?),
+        _ => Some(
+            runtime
+                .prepare(&waiting(&experiment.workload, Measure { footprint: true, ..Measure::default() }))?,
+        ),
     };
     let room = Room::new(experiment.reserve_bytes, launcher.process_id());
     let (stdin, hold) = pipe2(OFlag::O_CLOEXEC).map_err(RuntimeError::step("making a pipe"))?;
     let before = host_memory()?;
-    let mut crowd = Crowd { stdin, living: Vec::new(), starts: Vec::new(), samples: Vec::new(), silent: false };
+    let mut crowd =
+        Crowd { stdin, living: Vec::new(), starts: Vec::new(), samples: Vec::new(), silent: false };
     let mut ended = Ended::Planned;
     for count in 1..=experiment.max {
         experiment.progress.trial(count as usize - 1, experiment.max as usize, kind.name(), "kept alive");
@@ -320,7 +321,9 @@ fn why_it_ended(exit: Exit) -> Ended {
         Exit::Timeout => "its timeout killed it".to_owned(),
         Exit::Death(death) => death.message,
     };
-    Ended::SandboxEnded(format!("{how}; only a program that waits until its standard input ends can be kept alive"))
+    Ended::SandboxEnded(format!(
+        "{how}; only a program that waits until its standard input ends can be kept alive"
+    ))
 }
 
 /// What became of a sandbox that was started.

@@ -40,7 +40,10 @@ pub struct Density<'a> {
 ///
 /// # Errors
 /// When no runtime can run here, or the harness itself fails.
-pub fn density(experiment: &Density<'_>, launchers: &mut [Launcher]) -> Result<DensityResults, ExperimentError> {
+pub fn density(
+    experiment: &Density<'_>,
+    launchers: &mut [Launcher],
+) -> Result<DensityResults, ExperimentError> {
     let started = jiff::Zoned::now();
     let begin_ns = monotonic_ns();
     let host = HostFacts::read();

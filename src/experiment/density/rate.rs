@@ -52,8 +52,9 @@ pub(super) fn measure(
         cpu_busy,
     };
     for outcome in outcomes {
-        let own = outcome
-            .map_err(|_| RuntimeError::step("starting sandboxes")(std::io::Error::other("a starter panicked")))??;
+        let own = outcome.map_err(|_| {
+            RuntimeError::step("starting sandboxes")(std::io::Error::other("a starter panicked"))
+        })??;
         rate.window_ns = rate.window_ns.max(own.elapsed_ns);
         rate.created.extend(own.created);
         rate.failed += own.failed;

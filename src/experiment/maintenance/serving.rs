@@ -306,6 +306,8 @@ impl Connection {
 /// One request.
 #[derive(Clone, Debug)]
 struct Answer {
+    /// When the request was due.
+    due_ns: u64,
     /// When the answer was there.
     at_ns: u64,
     /// The version that gave it; none for a request that failed.
@@ -325,7 +327,7 @@ fn ask(route: &Route) -> Vec<Answer> {
             break;
         }
         let version = route.at(due_ns).and_then(|connection| connection.ask(number));
-        answers.push(Answer { at_ns: monotonic_ns(), version });
+        answers.push(Answer { due_ns, at_ns: monotonic_ns(), version });
     }
     route.answered_before_ns.store(u64::MAX, Ordering::Release);
     answers
@@ -334,21 +336,23 @@ fn ask(route: &Route) -> Vec<Answer> {
 fn count(answers: &[Answer], new: &str, old: &str, arrived_ns: u64) -> ReplacementRound {
     let is_right = |answer: &&Answer| answer.version.as_deref().is_some_and(|is| is == new || is == old);
     let right: Vec<&Answer> = answers.iter().filter(is_right).collect();
-    let gap = right.windows(2).map(|pair| match pair {
-        [one, next] => next.at_ns - one.at_ns,
+    let between = right.windows(2).map(|pair| match pair {
+        [one, next] => next.due_ns - one.due_ns,
         _ => 0,
     });
+    let taken = right.iter().map(|answer| answer.at_ns.saturating_sub(answer.due_ns));
     let first_new = answers.iter().find(|answer| answer.version.as_deref() == Some(new));
     ReplacementRound {
         serving_ns: first_new.map(|answer| answer.at_ns.saturating_sub(arrived_ns)),
         requests: answers.len() as u64,
         failed: (answers.len() - right.len()) as u64,
-        longest_gap_ns: gap.max().unwrap_or(0),
+        outage_ns: between.max().unwrap_or(0),
+        slowest_ns: taken.max().unwrap_or(0),
         ..ReplacementRound::default()
     }
 }
 
-/// As one line of the kind an [`io::Error`] gives, for a version's file.
+/// The content of the file that tells the versions apart.
 pub fn read_app_file(root: &Path, app_file: &Path) -> Result<Vec<u8>, MaintenanceError> {
     let shown = root.join(app_file);
     let read = |mut file: File| {
@@ -365,17 +369,21 @@ mod tests {
 
     #[test]
     fn failures_and_gaps_are_what_the_client_saw() {
-        let answer = |at_ns, version: Option<&str>| Answer { at_ns, version: version.map(str::to_owned) };
+        let answer = |due_ns, version: Option<&str>| Answer {
+            due_ns,
+            at_ns: due_ns + due_ns / 10,
+            version: version.map(str::to_owned),
+        };
         let answers = [
             answer(10, Some("old")),
             answer(20, None),
             answer(30, Some("wrong")),
-            answer(45, Some("new")),
             answer(50, Some("new")),
+            answer(60, Some("new")),
         ];
         let round = count(&answers, "new", "old", 15);
         assert_eq!((round.requests, round.failed), (5, 2));
-        assert_eq!((round.longest_gap_ns, round.serving_ns), (35, Some(30)));
+        assert_eq!((round.outage_ns, round.slowest_ns, round.serving_ns), (40, 6, Some(40)));
         assert_eq!(count(&[], "new", "old", 0), ReplacementRound::default());
     }
 

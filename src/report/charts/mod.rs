@@ -2,6 +2,7 @@
 
 pub(super) mod bench;
 mod exits;
+mod maintenance;
 mod memory;
 pub(super) mod paint;
 mod phases;
@@ -34,8 +35,17 @@ pub struct Figure {
 
 /// Every chart for which there is data, in the report's order.
 pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
-    let charts =
-        [start_up::figure, phases::figure, memory::figure, work::computing, work::other, exits::figure];
+    let charts = [
+        start_up::figure,
+        phases::figure,
+        memory::figure,
+        work::computing,
+        work::other,
+        exits::figure,
+        maintenance::shipping,
+        maintenance::storage,
+        maintenance::replacing,
+    ];
     let mut figures = Vec::new();
     for chart in charts {
         if let Some(mut figure) = chart(summary, language)? {

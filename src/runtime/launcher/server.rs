@@ -219,8 +219,7 @@ impl Server {
         let (pid, kind) = (started.pid, prepared.kind);
         let deadline_ns =
             prepared.timeout.map(|timeout| requested_ns.saturating_add(timeout.as_nanos() as u64));
-        let watched =
-            self.events.add(&started.pidfd, EpollEvent::new(EpollFlags::EPOLLIN, number.into()));
+        let watched = self.events.add(&started.pidfd, EpollEvent::new(EpollFlags::EPOLLIN, number.into()));
         let running = Running { kind, recipe, board, started, requested_ns, deadline_ns, killed: None };
         if let Err(errno) = watched {
             running.discard();
