@@ -4,7 +4,6 @@ pub(super) mod bench;
 mod exits;
 mod memory;
 pub(super) mod paint;
-mod phases;
 mod scale;
 mod start_up;
 mod work;
@@ -28,14 +27,25 @@ pub struct Figure {
     pub caption: String,
     /// SVG, with a text alternative.
     pub svg: String,
+    /// What explains what it shows, one remark each.
+    pub notes: Vec<Note>,
     /// The data behind it.
     pub tables: Vec<Table>,
+}
+
+/// A remark on one thing in a chart.
+#[derive(Clone, Debug, Serialize)]
+pub struct Note {
+    /// What it is on.
+    pub term: String,
+    /// The remark.
+    pub text: String,
 }
 
 /// Every chart for which there is data, in the report's order.
 pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
     let charts =
-        [start_up::figure, phases::figure, memory::figure, work::computing, work::other, exits::figure];
+        [start_up::figure, memory::figure, work::computing, work::other, exits::figure];
     let mut figures = Vec::new();
     for chart in charts {
         if let Some(mut figure) = chart(summary, language)? {
