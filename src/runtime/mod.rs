@@ -23,6 +23,7 @@ pub mod session;
 pub mod spec;
 pub mod syscall_count;
 pub mod trial;
+pub mod virtio;
 pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
