@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod image;
+pub mod modules;
 pub mod unpack;
 pub mod unpacked;
 

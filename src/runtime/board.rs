@@ -89,6 +89,9 @@ pub struct Board {
     base: NonNull<c_void>,
 }
 
+// SAFETY: all that lies in the mapping is made of atomics, and it stays mapped as long as the board lives.
+unsafe impl Sync for Board {}
+
 impl Board {
     /// Maps a fresh board; a process forked from now on shares it.
     pub fn new() -> nix::Result<Board> {

@@ -5,11 +5,19 @@
 //! makes a VM of it and runs it until init says through the doorbell how the workload ended.
 //! `docs/linuxvm.md` tells how, and what it costs.
 
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
 use super::launcher::recipe::{Launch, Recipe, Started};
-use super::spec::LaunchSpec;
+use super::spec::{LaunchSpec, Program};
+use super::virtio::disk::Writes;
 use super::vmm::{confine, host, process};
 use super::{RuntimeError, Unavailable};
+use crate::kernel::modules::{Module, Modules};
 use crate::workload::program::{open_program, require_static};
+use devices::Choice;
+use filesystem::FileSystem;
 use kernel::Kernel;
 use layout::*;
 use processor::Processor;
@@ -21,6 +29,8 @@ mod boot;
 mod calls;
 mod command_line;
 mod console;
+mod devices;
+mod filesystem;
 mod kernel;
 mod layout;
 mod machine;
@@ -56,9 +66,14 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let cpus = u8::try_from(spec.limits.cpus).map_err(|_| {
         RuntimeError::BadSpec("a Linux guest has at most 255 vCPUs; give it fewer with --cpus".into())
     })?;
-    let program = open_program(&spec.program, spec.root.as_deref())?;
-    if spec.root.is_none() {
-        require_static(&program)?;
+    let disk = spec.disk.as_deref().map(open_disk).transpose()?;
+    let program = match (&spec.program, &disk) {
+        // The host does not look into the disk.
+        (Program::InRoot(_), Some(_)) => None,
+        (program, _) => Some(open_program(program, spec.root.as_deref())?),
+    };
+    if let Some(program) = program.as_ref().filter(|_| spec.root.is_none()) {
+        require_static(program)?;
     }
     let path = spec
         .kernel
@@ -69,7 +84,13 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let log = spec.measure.boot_log;
     let most_bytes =
         (low_end.min(kernel.ramdisk_end()).saturating_sub(kernel.end)).saturating_sub(KERNEL_RESERVE) / 2;
-    let root = Root::pack(spec, &program, &[], log, most_bytes)?;
+    let file_system = disk.as_ref().map(|(_, file_system)| *file_system);
+    let modules = modules(&path, spec.virtio_console, file_system)?;
+    let root = Root::pack(spec, program.as_ref(), &modules, file_system, log, most_bytes)?;
+    let devices = Choice {
+        console: spec.virtio_console,
+        disk: disk.map(|(image, _)| (image, Writes::Kept(memory_bytes))),
+    };
     let end = low_end.min(kernel.ramdisk_end());
     let ramdisk =
         boot::Ramdisk { address: (end - root.bytes.next_multiple_of(PAGE)) & !(PAGE - 1), bytes: root.bytes };
@@ -82,7 +103,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         (BOOT_PARAMETERS, boot::parameters(kernel.header, &command_line, ramdisk, memory_bytes)),
         (PAGE_TABLES, boot::page_tables()),
         (COMMAND_LINE, line),
-        (ACPI, acpi::tables(cpus, &[])),
+        (ACPI, acpi::tables(cpus, &devices.places())),
     ];
     let processor = Processor::query(&host::open()?)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
@@ -93,12 +114,58 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
     unsafe { libc::malloc_trim(0) };
     Ok(Box::new(LinuxvmRecipe {
-        plan: Plan { kernel, root, ramdisk, written, memory_bytes, cpus, processor, filter, log, notes },
+        plan: Plan {
+            kernel,
+            root,
+            ramdisk,
+            written,
+            memory_bytes,
+            cpus,
+            processor,
+            devices,
+            filter,
+            log,
+            notes,
+        },
     }))
 }
 
+/// Opens the image of a disk.
+fn open_disk(path: &Path) -> Result<(File, FileSystem), RuntimeError> {
+    let bad = |problem: &str| RuntimeError::BadSpec(format!("the disk {} {problem}", path.display()));
+    let image = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(RuntimeError::step(format!("opening the disk {}", path.display())))?;
+    if !image.metadata().is_ok_and(|facts| facts.is_file()) {
+        return Err(bad("is not a regular file"));
+    }
+    let file_system = filesystem::of(&image).map_err(bad)?;
+    Ok((image, file_system))
+}
+
+/// The kernel's modules for the devices that it is to have.
+fn modules(kernel: &Path, console: bool, disk: Option<FileSystem>) -> Result<Vec<Module>, RuntimeError> {
+    let mut drivers = Vec::new();
+    if console || disk.is_some() {
+        drivers.push("virtio_mmio");
+    }
+    if console {
+        drivers.push("virtio_console");
+    }
+    if let Some(file_system) = disk {
+        drivers.extend(["virtio_blk", file_system.driver]);
+    }
+    if drivers.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(Modules::of(kernel)?.with_dependencies(&drivers)?)
+}
+
 /// `KVM_GET_SREGS` and `KVM_SET_GUEST_DEBUG`.
-const REQUESTS: [u64; 4] = [confine::KVM_RUN, confine::KVM_GET_REGS, 0x8138_ae83, 0x4048_ae9b];
+const REQUESTS: [u64; 5] =
+    [confine::KVM_RUN, confine::KVM_GET_REGS, 0x8138_ae83, 0x4048_ae9b, devices::KVM_SIGNAL_MSI];
 
 struct LinuxvmRecipe {
     plan: Plan,

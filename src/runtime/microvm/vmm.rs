@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::mem::offset_of;
+use std::os::fd::AsRawFd;
 
 use guest_abi::ClockPage;
 use kvm_ioctls::Kvm;
@@ -123,7 +124,7 @@ fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>, resident: 
     let mut notes = plan.notes.clone();
     VmReport {
         vm_exits: guest.exits.report(),
-        kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
+        kvm_stats: report::kvm_stats(machine, &[guest.vcpu.as_raw_fd()], &mut notes),
         guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
         memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),

@@ -69,7 +69,10 @@ fn compile(requests: &[u64]) -> std::result::Result<BpfProgram, seccompiler::Err
     let executable = libc::PROT_EXEC as u64;
     let not_executable =
         SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
-    rules.insert(libc::SYS_mmap, vec![SeccompRule::new(vec![not_executable])?]);
+    // A thread's heap grows by mprotect.
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        rules.insert(call, vec![SeccompRule::new(vec![not_executable.clone()])?]);
+    }
     // Anything else fails, which the VMM survives: it may be some C library's optional call.
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
     let program = SeccompFilter::new(rules, refuse, SeccompAction::Allow, TargetArch::x86_64)?;

@@ -25,6 +25,10 @@ pub struct GuestMemory {
     regions: GuestMemoryMmap,
 }
 
+// SAFETY: the address is only used for mapping at the start, and for system calls on ranges that are checked; the
+// bytes are shared with the guest anyway, and accessed as `vm_memory` does.
+unsafe impl Sync for GuestMemory {}
+
 /// A stretch of guest memory that is not there.
 #[derive(Debug, thiserror::Error)]
 #[error("no guest memory there")]
@@ -82,6 +86,11 @@ impl GuestMemory {
     /// Host addresses of all of it, and bytes.
     pub fn host_range(&self) -> (u64, u64) {
         (self.base.as_ptr() as u64, self.bytes)
+    }
+
+    /// All of it, for devices that find their buffers there.
+    pub fn regions(&self) -> &GuestMemoryMmap {
+        &self.regions
     }
 
     /// Reads a number. The guest may change it meanwhile; the value is one that it wrote.

@@ -5,6 +5,7 @@ use std::io::Error;
 use std::os::fd::AsRawFd;
 
 use crate::runtime::RuntimeError;
+use crate::runtime::board::Board;
 use crate::runtime::clone::{Cloned, clone3, reset_signals};
 use crate::runtime::launcher::recipe::{Launch, Started};
 
@@ -39,14 +40,19 @@ pub fn start(
         Cloned::Child => {
             launch.board.spawned();
             let status = become_sandbox(launch, parent).and_then(|()| life(launch));
-            let status = status.unwrap_or_else(|Failed(step, errno)| {
-                launch.board.launch_failed(step, errno);
-                125
-            });
-            // SAFETY: ends this process without running anything of the launcher's.
-            unsafe { libc::_exit(status) }
+            leave(launch.board, status)
         }
     }
+}
+
+/// Ends the VMM's process, with all its threads, and says what failed if something did.
+pub fn leave(board: &Board, status: Result<i32, Failed>) -> ! {
+    let status = status.unwrap_or_else(|Failed(step, errno)| {
+        board.launch_failed(step, errno);
+        125
+    });
+    // SAFETY: ends this process without running anything of the launcher's.
+    unsafe { libc::_exit(status) }
 }
 
 /// Takes the standard streams, and dies with the launcher.
