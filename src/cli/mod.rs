@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod arguments;
 mod compare;
+mod density;
 mod diff;
 mod doctor;
 mod export;
@@ -14,6 +15,8 @@ mod interrupt;
 mod merge;
 mod report;
 mod run;
+mod runs;
+mod snapshot;
 mod workloads;
 
 /// Runs the same workload, byte for byte, in a container and in a KVM microVM, and measures what
@@ -40,6 +43,7 @@ Examples:
 enum Command {
     Run(run::RunArguments),
     Compare(compare::CompareArguments),
+    Density(density::DensityArguments),
     Merge(merge::MergeArguments),
     Report(report::ReportArguments),
     Diff(diff::DiffArguments),
@@ -47,6 +51,13 @@ enum Command {
     Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
+    Snapshot(snapshot::SnapshotArguments),
+    Ps(runs::PsArguments),
+    Logs(runs::LogsArguments),
+    Stop(runs::StopArguments),
+    Kill(runs::KillArguments),
+    Wait(runs::WaitArguments),
+    Rm(runs::RmArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -57,11 +68,19 @@ pub fn main() -> ExitCode {
         None => compare::run(cli.compare),
         Some(Command::Compare(arguments)) => compare::run(arguments),
         Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Density(arguments)) => density::run(arguments),
         Some(Command::Merge(arguments)) => merge::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
+        Some(Command::Snapshot(arguments)) => snapshot::run(arguments),
+        Some(Command::Ps(arguments)) => runs::ps(arguments),
+        Some(Command::Logs(arguments)) => runs::logs(arguments),
+        Some(Command::Stop(arguments)) => runs::stop(arguments),
+        Some(Command::Kill(arguments)) => runs::kill(arguments),
+        Some(Command::Wait(arguments)) => runs::wait(arguments),
+        Some(Command::Rm(arguments)) => runs::rm(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };

@@ -2,7 +2,6 @@
 
 pub mod error;
 pub mod image;
-pub mod modules;
 pub mod unpack;
 pub mod unpacked;
 

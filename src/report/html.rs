@@ -13,6 +13,7 @@ use crate::results::Results;
 
 const REPORT: &str = include_str!("template.html");
 const BENCH: &str = include_str!("bench.html");
+const DENSITY: &str = include_str!("density.html");
 const TABLES: &str = include_str!("tables.html");
 
 /// What every page shares: style sheet and the macro for tables.
@@ -25,6 +26,7 @@ pub(super) fn templates() -> Result<Environment<'static>, ReportError> {
     templates.add_template("parts.html", PARTS)?;
     templates.add_template("report.html", REPORT)?;
     templates.add_template("bench.html", BENCH)?;
+    templates.add_template("density.html", DENSITY)?;
     templates.add_template("tables.html", TABLES)?;
     Ok(templates)
 }

@@ -110,13 +110,14 @@ pub fn size(fd: i32) -> Result<usize, i32> {
     Ok(stat[6] as usize)
 }
 
-/// New memory, all zero, for good.
+/// New memory, all zero, for good. Every page of it is there already, so that the VMM can write to it.
 pub fn memory(bytes: usize) -> Result<&'static mut [u8], i32> {
     const READ_WRITE: usize = 3;
     const PRIVATE_ANONYMOUS: usize = 0x22;
+    const POPULATE: usize = 0x8000;
     // SAFETY: a new mapping overlaps nothing; it is never unmapped.
     unsafe {
-        let at = call(MMAP, [0, bytes.max(1), READ_WRITE, PRIVATE_ANONYMOUS, usize::MAX, 0])?;
+        let at = call(MMAP, [0, bytes.max(1), READ_WRITE, PRIVATE_ANONYMOUS | POPULATE, usize::MAX, 0])?;
         Ok(core::slice::from_raw_parts_mut(at as *mut u8, bytes))
     }
 }
@@ -333,7 +334,7 @@ pub fn load_module(path: &CStr) -> Result<(), i32> {
 /// Linux' log: its address and its bytes.
 pub fn kernel_log() -> Option<(u64, u64)> {
     const READ_ALL: usize = 3;
-    const MOST: usize = 256 << 10;
+    const MOST: usize = 64 << 10;
     let buffer = memory(MOST).ok()?;
     // SAFETY: Linux writes within the buffer only.
     let bytes = unsafe { call(SYSLOG, [READ_ALL, buffer.as_mut_ptr() as usize, MOST, 0, 0, 0]) }.ok()?;

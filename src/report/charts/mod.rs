@@ -1,7 +1,9 @@
 //! Charts, one file each: drawn by `plotters` as SVG, and made to follow the page's colours.
 
 pub(super) mod bench;
+pub(super) mod density;
 mod exits;
+mod lines;
 mod memory;
 pub(super) mod paint;
 mod phases;

@@ -1,7 +1,7 @@
 //! The virtio devices of a Linux guest, and the I/O APIC by which they interrupt.
 
 use std::fs::File;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kvm_bindings::kvm_msi;
@@ -32,6 +32,11 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// The file that they need.
+    pub fn file(&self) -> Option<RawFd> {
+        self.disk.as_ref().map(|(image, _)| image.as_raw_fd())
+    }
+
     /// Where they are, for the tables that tell the guest.
     pub fn places(&self) -> Vec<VirtioDevice> {
         let count = usize::from(self.console) + usize::from(self.disk.is_some());

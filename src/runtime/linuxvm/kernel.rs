@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::rc::Rc;
 
 use linux_loader::loader::bootparam::setup_header;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -12,12 +13,13 @@ use super::layout::{HIGH_START, PAGE};
 use crate::kernel::image::{BzImage, Segment};
 use crate::kernel::{Elf, KernelError, KernelImage, unpacked};
 use crate::runtime::RuntimeError;
+use crate::runtime::vmm::guest_memory::Window;
 
 /// A kernel in files. What fills whole pages of guest memory is mapped, the rest is copied at every start.
 #[derive(Debug)]
 pub struct Kernel {
-    /// The files: guest physical address, file, offset in the file, bytes.
-    pub mapped: Vec<(u64, File, u64, u64)>,
+    /// The files.
+    pub mapped: Vec<Window>,
     /// Guest physical address and content of what is copied.
     pub copied: Vec<(u64, Vec<u8>)>,
     /// Guest physical address of the first instruction.
@@ -63,6 +65,7 @@ impl Kernel {
             elf.segments.iter().fold(0u64, |bytes, segment| bytes.saturating_add(segment.file_bytes));
         check_size(elf.end().max(in_file), most_bytes, path)?;
         let failed = || KernelError::at("reading", path);
+        let shared = Rc::new(file.try_clone().map_err(failed())?);
         let mut kernel = Kernel {
             mapped: Vec::new(),
             copied: Vec::new(),
@@ -86,12 +89,12 @@ impl Kernel {
                 kernel.copied.push((*physical, copy));
                 continue;
             }
-            kernel.mapped.push((
-                first,
-                file.try_clone().map_err(failed())?,
-                file_at + first - physical,
-                last - first,
-            ));
+            kernel.mapped.push(Window {
+                offset: first,
+                file: Rc::clone(&shared),
+                file_offset: file_at + first - physical,
+                bytes: last - first,
+            });
             for (from, to) in [(*physical, first), (last, end)].into_iter().filter(|(from, to)| from < to) {
                 let copy = read(file, file_at + from - physical, to - from).map_err(failed())?;
                 kernel.copied.push((from, copy));
@@ -130,7 +133,12 @@ impl Kernel {
             )));
         }
         Ok(Kernel {
-            mapped: vec![(address, copy, 0, image.loaded_bytes)],
+            mapped: vec![Window {
+                offset: address,
+                file: Rc::new(copy),
+                file_offset: 0,
+                bytes: image.loaded_bytes,
+            }],
             copied: Vec::new(),
             entry: address + BZIMAGE_ENTRY,
             // A kernel that is where it prefers to be unpacks itself to that place (boot.rst, `pref_address`).

@@ -43,8 +43,6 @@ pub const COMMAND_LINE_BYTES: usize = 2048;
 pub const LOW_END: u64 = 0x9_fc00;
 /// ACPI tables, in what was a PC's firmware.
 pub const ACPI: u64 = 0xe_0000;
-/// Room for them.
-pub const ACPI_BYTES: u64 = 0x2_0000;
 /// Start of usable high memory.
 pub const HIGH_START: u64 = 0x10_0000;
 /// I/O APIC.

@@ -1,11 +1,12 @@
 //! The virtual machine: every call to KVM that makes one.
 
 use kvm_bindings::{KVM_CAP_SPLIT_IRQCHIP, kvm_enable_cap, kvm_guest_debug};
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{VcpuFd, VmFd};
 
 use super::boot;
 use super::layout::TASK_STATE;
-use super::processor::{self, Processor};
+use super::processor;
+use super::vmm::Plan;
 use crate::runtime::board::Board;
 use crate::runtime::vmm::guest_memory::GuestMemory;
 use crate::runtime::vmm::host::add_memory;
@@ -19,16 +20,9 @@ pub const PINS: u64 = 24;
 ///
 /// # Errors
 /// The step that failed.
-pub fn build(
-    memory: &GuestMemory,
-    memory_bytes: u64,
-    cpus: u8,
-    processor: &Processor,
-    entry: u64,
-    board: &Board,
-) -> Result<(VmFd, Vec<VcpuFd>), Failed> {
-    let kvm = Kvm::new().map_err(Failed::kvm("opening /dev/kvm"))?;
-    board.phase("open /dev/kvm");
+pub fn build(plan: &Plan, memory: &GuestMemory, board: &Board) -> Result<(VmFd, Vec<VcpuFd>), Failed> {
+    let Plan { kvm, memory_bytes, cpus, processor, entry, .. } = plan;
+    let (memory_bytes, cpus) = (*memory_bytes, *cpus);
     let vm = kvm.create_vm().map_err(Failed::kvm("KVM_CREATE_VM"))?;
     board.phase("create_vm");
     vm.set_tss_address(TASK_STATE).map_err(Failed::kvm("KVM_SET_TSS_ADDR"))?;
@@ -51,7 +45,7 @@ pub fn build(
     board.phase("cpuid");
     // The others wait until the first one starts them.
     if let Some(first) = vcpus.first() {
-        set_registers(first, entry).map_err(Failed::kvm("setting the vCPU's registers"))?;
+        set_registers(first, *entry).map_err(Failed::kvm("setting the vCPU's registers"))?;
     }
     board.phase("registers");
     Ok((vm, vcpus))

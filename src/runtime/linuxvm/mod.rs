@@ -14,12 +14,12 @@ use super::spec::{LaunchSpec, Program};
 use super::virtio::disk::Writes;
 use super::vmm::{confine, host, process};
 use super::{RuntimeError, Unavailable};
-use crate::kernel::modules::{Module, Modules};
 use crate::workload::program::{open_program, require_static};
 use devices::Choice;
 use filesystem::FileSystem;
 use kernel::Kernel;
 use layout::*;
+use modules::{Module, Modules};
 use processor::Processor;
 use root::Root;
 use vmm::Plan;
@@ -34,6 +34,7 @@ mod filesystem;
 mod kernel;
 mod layout;
 mod machine;
+mod modules;
 mod newc;
 mod ports;
 mod processor;
@@ -105,29 +106,29 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         (COMMAND_LINE, line),
         (ACPI, acpi::tables(cpus, &devices.places())),
     ];
-    let processor = Processor::query(&host::open()?)
+    let kvm = host::open()?;
+    let processor = Processor::query(&kvm)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
-    let filter =
-        confine::filter(&REQUESTS).map_err(RuntimeError::step("compiling the VMM's seccomp filter"))?;
-    let notes = root.notes.clone();
+    let mut windows = kernel.mapped;
+    windows.extend(root.windows(ramdisk.address));
+    let plan = Plan {
+        kvm,
+        windows,
+        entry: kernel.entry,
+        unpacked_entry: kernel.unpacked_entry,
+        written: written.into_iter().chain(kernel.copied).collect(),
+        memory_bytes,
+        cpus,
+        processor,
+        devices,
+        filter: confine::filter(&REQUESTS),
+        log,
+        notes: root.notes,
+    };
     // Every VMM begins as a copy of this process, with all that is in its heap.
     // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
     unsafe { libc::malloc_trim(0) };
-    Ok(Box::new(LinuxvmRecipe {
-        plan: Plan {
-            kernel,
-            root,
-            ramdisk,
-            written,
-            memory_bytes,
-            cpus,
-            processor,
-            devices,
-            filter,
-            log,
-            notes,
-        },
-    }))
+    Ok(Box::new(LinuxvmRecipe { plan }))
 }
 
 /// Opens the image of a disk.

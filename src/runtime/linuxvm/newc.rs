@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::rc::Rc;
 
 const PAGE: u64 = 4096;
 const HEADER: u64 = 110;
@@ -38,7 +39,7 @@ pub struct Mapped {
     /// Offset in the archive, a multiple of a page.
     pub at: u64,
     /// The file, which is mapped from its start.
-    pub file: File,
+    pub file: Rc<File>,
     /// Bytes, a multiple of a page.
     pub bytes: u64,
 }
@@ -87,7 +88,7 @@ impl<W: Write + Seek> Newc<W> {
         self.at += copied;
         self.zeros(bytes - mapped - copied)?;
         if mapped > 0 {
-            self.mapped.push(Mapped { at: self.at - bytes, file, bytes: mapped });
+            self.mapped.push(Mapped { at: self.at - bytes, file: Rc::new(file), bytes: mapped });
         }
         self.align(4)
     }

@@ -6,15 +6,18 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use guest_abi::linux::{self, StartHeader};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::filesystem::FileSystem;
+use super::layout::PAGE;
+use super::modules::Module;
 use super::newc::{Attributes, Mapped, Newc};
-use crate::kernel::modules::Module;
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::{LaunchSpec, Program};
+use crate::runtime::vmm::guest_memory::Window;
 use crate::workload::program::ProgramFile;
 
 /// Our init, compiled by build.rs.
@@ -22,13 +25,12 @@ pub static INIT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-linux-i
 
 const FOLDER: u32 = libc::S_IFDIR;
 const REGULAR: u32 = libc::S_IFREG;
-const LINK: u32 = libc::S_IFLNK;
 
 /// The initramfs of a spec.
 #[derive(Debug)]
 pub struct Root {
     /// The archive, with holes where files are mapped.
-    pub archive: File,
+    pub archive: Rc<File>,
     /// Its bytes.
     pub bytes: u64,
     /// What is mapped over the holes.
@@ -38,6 +40,19 @@ pub struct Root {
 }
 
 impl Root {
+    /// The files of guest memory, for an archive at this address. Later ones lie over earlier ones.
+    pub fn windows(&self, address: u64) -> Vec<Window> {
+        let bytes = self.bytes.next_multiple_of(PAGE);
+        let archive = Window { offset: address, file: Rc::clone(&self.archive), file_offset: 0, bytes };
+        let files = self.mapped.iter().map(|mapped| Window {
+            offset: address + mapped.at,
+            file: Rc::clone(&mapped.file),
+            file_offset: 0,
+            bytes: mapped.bytes,
+        });
+        std::iter::once(archive).chain(files).collect()
+    }
+
     /// Packs the root folder, the mapped files, the program and what init needs. `most_bytes` is what the guest
     /// can hold. With a `disk` the root is there, and only the rest is packed.
     pub fn pack(
@@ -325,9 +340,7 @@ impl Packer {
         let (archive, bytes, mapped) =
             self.archive.finish().map_err(RuntimeError::step("writing the initramfs"))?;
         // Holes at the end are part of it.
-        archive
-            .set_len(bytes.next_multiple_of(super::layout::PAGE))
-            .map_err(RuntimeError::step("writing the initramfs"))?;
+        archive.set_len(bytes.next_multiple_of(PAGE)).map_err(RuntimeError::step("writing the initramfs"))?;
         let notes = self.unreadable.first().map(|first| {
             format!(
                 "{} files of the root cannot be read and are left out, {} first",
@@ -335,7 +348,7 @@ impl Packer {
                 first.display()
             )
         });
-        Ok(Root { archive, bytes, mapped, notes: notes.into_iter().collect() })
+        Ok(Root { archive: Rc::new(archive), bytes, mapped, notes: notes.into_iter().collect() })
     }
 }
 

@@ -1,26 +1,23 @@
 //! The VMM of a Linux guest, in a process of its own (`vmm/process.rs`).
 
-use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
-use kvm_ioctls::{VcpuFd, VmFd};
-use seccompiler::BpfProgram;
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 
 use super::devices::{Choice, Devices};
-use super::kernel::Kernel;
-use super::layout::*;
+use super::layout::SEED;
 use super::processor::Processor;
-use super::root::Root;
 use super::run_loop::Guest;
 use super::{boot, machine};
 use crate::runtime::board::VmReport;
 use crate::runtime::launcher::recipe::Launch;
+use crate::runtime::seccomp::Filter;
 use crate::runtime::virtio::bus::BrokenDevice;
 use crate::runtime::virtio::input::Attended;
 use crate::runtime::virtio::transport::Registers;
 use crate::runtime::vmm::confine::confine;
-use crate::runtime::vmm::guest_memory::GuestMemory;
+use crate::runtime::vmm::guest_memory::{GuestMemory, Window};
 use crate::runtime::vmm::process::{Failed, close_other_files, leave};
 use crate::runtime::vmm::report::{self, Ending};
 use crate::runtime::vmm::resident::Resident;
@@ -28,13 +25,15 @@ use crate::runtime::vmm::resident::Resident;
 /// Everything that was prepared for the VMs of one spec.
 #[derive(Debug)]
 pub struct Plan {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// The guest's root.
-    pub root: Root,
-    /// Where it is.
-    pub ramdisk: boot::Ramdisk,
-    /// What is written to low memory: guest physical address, content.
+    /// `/dev/kvm`, opened once.
+    pub kvm: Kvm,
+    /// The files of guest memory: kernel and root.
+    pub windows: Vec<Window>,
+    /// Guest physical address of the kernel's first instruction.
+    pub entry: u64,
+    /// Where the kernel proper begins when it has unpacked itself.
+    pub unpacked_entry: Option<u64>,
+    /// What is not mapped: guest physical address, content.
     pub written: Vec<(u64, Vec<u8>)>,
     /// Configured memory.
     pub memory_bytes: u64,
@@ -45,22 +44,11 @@ pub struct Plan {
     /// Its devices.
     pub devices: Choice,
     /// What the VMM may still do once its guest runs.
-    pub filter: BpfProgram,
+    pub filter: Filter,
     /// Linux' log is wanted at the end.
     pub log: bool,
     /// What the user should know about every trial.
     pub notes: Vec<String>,
-}
-
-impl Plan {
-    /// The files that are mapped into guest memory: guest physical address, file, offset, bytes.
-    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64, u64)> {
-        let Plan { kernel, root, ramdisk, .. } = self;
-        let kernel = kernel.mapped.iter().map(|(at, file, from, bytes)| (*at, file, *from, *bytes));
-        let archive = (ramdisk.address, &root.archive, 0, ramdisk.bytes.next_multiple_of(PAGE));
-        let files = root.mapped.iter().map(|file| (ramdisk.address + file.at, &file.file, 0, file.bytes));
-        kernel.chain([archive]).chain(files)
-    }
 }
 
 /// Runs one VM: the whole life of the VMM's process after its standard streams are in place.
@@ -70,17 +58,17 @@ impl Plan {
 pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let board = launch.board;
     let memory =
-        GuestMemory::new(plan.memory_bytes, 0, plan.windows()).map_err(Failed::at("mapping guest memory"))?;
-    close_other_files()?;
+        GuestMemory::new(plan.memory_bytes, 0, &plan.windows).map_err(Failed::at("mapping guest memory"))?;
+    let kept = std::iter::once(plan.kvm.as_raw_fd()).chain(plan.devices.file());
+    close_other_files(kept)?;
     write(&memory, plan).map_err(Failed::at("writing to guest memory"))?;
     board.phase("map memory");
-    let (vm, vcpus) =
-        machine::build(&memory, plan.memory_bytes, plan.cpus, &plan.processor, plan.kernel.entry, board)?;
+    let (vm, vcpus) = machine::build(plan, &memory, board)?;
     let counted: Vec<RawFd> = vcpus.iter().map(VcpuFd::as_raw_fd).collect();
     let mut others = vcpus.into_iter();
     let Some(mut first) = others.next() else { return Err(Failed("a VM without a vCPU", 0)) };
-    if plan.kernel.unpacked_entry.is_some() {
-        machine::stop_at(&first, plan.kernel.unpacked_entry).map_err(Failed::kvm("KVM_SET_GUEST_DEBUG"))?;
+    if plan.unpacked_entry.is_some() {
+        machine::stop_at(&first, plan.unpacked_entry).map_err(Failed::kvm("KVM_SET_GUEST_DEBUG"))?;
     }
     let vm = Arc::new(vm);
     let devices = Devices::new(&plan.devices, &vm, memory.regions())
@@ -90,7 +78,7 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     }
     let resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
 
-    let log = plan.log || launch.measure.footprint;
+    let log = plan.log || launch.measure.footprint || launch.measure.boot_log;
     let guest = Guest::new(&memory, &devices, board, log);
     let life = Life {
         guest: &guest,
@@ -139,7 +127,7 @@ fn for_ever() -> ! {
 
 /// Lets the threads of a VMM begin together, when each has confined itself.
 struct Start<'a> {
-    filter: &'a BpfProgram,
+    filter: &'a Filter,
     all: Barrier,
 }
 
@@ -191,6 +179,7 @@ impl Life<'_> {
             missing_calls: Vec::new(),
             memory: report::memory(self.guest.memory, self.memory_bytes, resident, &mut notes),
             guest_ns: shared.guest_ns,
+            guest_clock: None,
             notes,
         }
     }
@@ -198,7 +187,7 @@ impl Life<'_> {
 
 /// What is not mapped, and what differs from VM to VM.
 fn write(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
-    for (at, bytes) in plan.kernel.copied.iter().chain(&plan.written) {
+    for (at, bytes) in &plan.written {
         memory.write(*at, bytes)?;
     }
     let mut random = [0; 32];

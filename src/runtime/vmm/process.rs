@@ -2,7 +2,7 @@
 //! with its guest.
 
 use std::io::Error;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use crate::runtime::RuntimeError;
 use crate::runtime::board::Board;
@@ -79,16 +79,22 @@ fn become_sandbox(launch: &Launch<'_>, parent: libc::pid_t) -> Result<(), Failed
     Ok(())
 }
 
-/// Drops what the launcher has open: above all the other ends of pipes, which would keep them from ending.
-/// What is mapped stays mapped.
+/// Drops what the launcher has open, but for some files: above all the other ends of pipes, which would keep
+/// them from ending. What is mapped stays mapped.
 ///
 /// # Errors
 /// The system's reason.
-pub fn close_other_files() -> Result<(), Failed> {
-    // SAFETY: nothing in this process uses any other descriptor from here on; the owners of the closed
-    // ones are never dropped, since the process ends by _exit.
-    match unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) } {
-        0 => Ok(()),
-        _ => Err(Failed::at("closing inherited files")(Error::last_os_error())),
+pub fn close_other_files(kept: impl IntoIterator<Item = RawFd>) -> Result<(), Failed> {
+    let mut kept: Vec<u32> = kept.into_iter().map(i32::unsigned_abs).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for next in kept.into_iter().chain([u32::MAX]) {
+        // SAFETY: nothing in this process uses any of these descriptors from here on; their owners are never
+        // dropped, since the process ends by _exit.
+        if first < next && unsafe { libc::syscall(libc::SYS_close_range, first, next - 1, 0u32) } != 0 {
+            return Err(Failed::at("closing inherited files")(Error::last_os_error()));
+        }
+        first = next.saturating_add(1);
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, RawFd};
 
+use super::death::by_unexpected_exit;
 use super::guest_memory::GuestMemory;
 use super::resident::Resident;
 use super::stats;
@@ -20,6 +21,8 @@ pub enum Ending {
     Death(Death),
     /// As the board says already.
     Told,
+    /// Not at all: it was started for a snapshot, and is ready for it.
+    Booted,
 }
 
 impl Ending {
@@ -39,6 +42,7 @@ impl Ending {
                 125
             }
             Ending::Told => 125,
+            Ending::Booted => Ending::Death(by_unexpected_exit("hypercall booted", None)).tell(board),
         }
     }
 }

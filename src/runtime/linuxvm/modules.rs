@@ -5,8 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::KernelError;
-use super::image::KernelImage;
+use crate::kernel::{KernelError, KernelImage};
 
 /// No module is larger, unpacked.
 const MOST_BYTES: u64 = 64 << 20;
