@@ -27,6 +27,8 @@ mod boot;
 mod death;
 mod descriptors;
 mod file_tree;
+#[cfg(test)]
+mod hostile;
 mod image;
 mod initial_stack;
 mod loader;
@@ -54,6 +56,10 @@ pub fn check() -> Result<Vec<String>, Unavailable> {
 /// [`RuntimeError::BadSpec`] when the program or a limit is not usable here; [`RuntimeError::Unavailable`]
 /// when there is no KVM.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
+    Ok(Box::new(MicrovmRecipe { plan: plan(spec)? }))
+}
+
+fn plan(spec: &LaunchSpec) -> Result<Plan, RuntimeError> {
     let memory_bytes = spec.limits.memory_bytes;
     host::check_memory("a microVM", memory_bytes, LEAST_MEMORY)?;
     let source = open_program(&spec.program, spec.root.as_deref())?;
@@ -99,9 +105,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     drop(content);
     // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
     unsafe { libc::malloc_trim(0) };
-    Ok(Box::new(MicrovmRecipe {
-        plan: Plan { image, program: (source.file, bytes), files, layout, processor, filter, notes },
-    }))
+    Ok(Plan { image, program: (source.file, bytes), files, layout, processor, filter, notes })
 }
 
 struct MicrovmRecipe {

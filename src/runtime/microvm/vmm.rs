@@ -43,7 +43,7 @@ pub struct Plan {
 
 impl Plan {
     /// The files that are mapped into guest memory: offset, file, bytes.
-    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64)> {
+    pub(super) fn windows(&self) -> impl Iterator<Item = (u64, &File, u64)> {
         let Plan { image, program, files, layout, .. } = self;
         let large = files.large.iter().map(|(offset, file, bytes)| (layout.files + offset, file, *bytes));
         [
