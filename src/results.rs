@@ -7,6 +7,7 @@ pub mod density;
 pub mod journal;
 
 pub use crate::measure::host::{HostFacts, KvmFacts};
+pub use crate::runtime::external::ExternalTool;
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::Trial;
 
@@ -40,6 +41,9 @@ pub struct Results {
     pub host: HostFacts,
     /// Runtimes that could not take part.
     pub skipped: Vec<SkippedRuntime>,
+    /// The outside tools among the runtimes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<ExternalTool>,
     /// True when it was stopped before its plan was done.
     pub interrupted: bool,
     /// Every trial, in the order in which they ran.

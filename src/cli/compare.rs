@@ -9,7 +9,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::arguments::{
-    RUNTIMES, SandboxArguments, kind, program_failure, runtime_parser, share, workload_parser,
+    RUNTIMES, SandboxArguments, program_failure, runtime, runtime_parser, share, workload_parser,
 };
 use super::{Failure, interrupt};
 use crate::experiment::compare::{Candidate, Comparison, Progress, compare};
@@ -19,7 +19,7 @@ use crate::experiment::suite;
 use crate::report;
 use crate::results::{Results, SkippedRuntime, journal};
 use crate::runtime::launcher::Launcher;
-use crate::runtime::{Runtime, pin};
+use crate::runtime::{Runtime, external, pin};
 use crate::workload::catalogue;
 
 /// Compare runtimes: the same workloads in each, in rounds of random order.
@@ -29,8 +29,14 @@ use crate::workload::catalogue;
 #[command(after_help = EXAMPLES)]
 pub struct CompareArguments {
     /// Which runtimes, separated by commas; process is the baseline and always takes part
+    ///
+    /// By default ours. Outside tools take part when they are named, or all of them with --external.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = runtime_parser())]
     runtimes: Vec<String>,
+
+    /// Also compare with every outside tool that works here (docker, podman, runc, bwrap, …)
+    #[arg(long)]
+    external: bool,
 
     /// Which built-in workloads, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = workload_parser(), conflicts_with = "command")]
@@ -76,6 +82,7 @@ const EXAMPLES: &str = "\
 Examples:
   isobench compare
   isobench compare --quick --workloads noop,sha256
+  isobench compare --quick --workloads noop --runtimes container,microvm,runc,docker
   isobench compare --runtimes container --thorough --seed 7 --output reports/container
   isobench compare --thorough --precision 2% --pin 1
   isobench compare --thorough --dry-run
@@ -98,14 +105,12 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
         // Better to learn now than after a minute that the report cannot be written.
         report::file::prepare_folder(&arguments.output).map_err(Failure::failed)?;
     }
-    let runtimes: Vec<_> = RUNTIMES
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| wanted(&arguments.runtimes, name))
-        .map(|name| launcher.runtime(kind(name)))
-        .collect();
+    let ours = RUNTIMES.iter().map(|(name, _)| *name).filter(|name| wanted(&arguments.runtimes, name));
+    let outside = external::names()
+        .filter(|name| arguments.external || arguments.runtimes.iter().any(|wanted| wanted == name));
+    let runtimes: Vec<_> = ours.chain(outside).map(|name| runtime(name, &launcher)).collect();
     let comparison = Comparison {
-        runtimes: runtimes.iter().map(|runtime| runtime as &dyn Runtime).collect(),
+        runtimes: runtimes.iter().map(|runtime| &**runtime as &dyn Runtime).collect(),
         workloads,
         effort,
         seed: arguments.seed.unwrap_or_else(rand::random),

@@ -15,6 +15,7 @@ mod interrupt;
 mod merge;
 mod report;
 mod run;
+mod snapshot;
 mod workloads;
 
 /// Runs the same workload, byte for byte, in a container and in a KVM microVM, and measures what
@@ -49,6 +50,7 @@ enum Command {
     Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
+    Snapshot(snapshot::SnapshotArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
+        Some(Command::Snapshot(arguments)) => snapshot::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };

@@ -124,6 +124,7 @@ impl Synthetic {
                 reason: text("no program of that name in PATH"),
                 fix: text("install firecracker 1.7 or newer"),
             }],
+            external: Vec::new(),
             interrupted: false,
             trials,
         }

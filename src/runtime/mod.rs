@@ -12,6 +12,7 @@ pub mod board;
 pub mod cgroup;
 pub mod clone;
 pub mod container;
+pub mod external;
 pub mod launcher;
 pub mod microvm;
 pub mod open_files;
@@ -19,7 +20,9 @@ pub mod pin;
 pub mod plausible;
 pub mod pointers;
 pub mod process;
+pub mod seccomp;
 pub mod session;
+pub mod snapshot;
 pub mod spec;
 pub mod syscall_count;
 pub mod trial;
@@ -28,6 +31,7 @@ pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use crate::measure::clock;
+use external::ExternalTool;
 use spec::{LaunchSpec, Stdio};
 use trial::{CpuTime, Crossings, Exit, GuestMemory, Phase};
 
@@ -78,6 +82,10 @@ pub trait Runtime {
     fn check(&self) -> Result<Vec<String>, Unavailable>;
     /// Does, outside every clock, what all launches of `spec` share.
     fn prepare(&self, spec: &LaunchSpec) -> Result<Box<dyn Prepared + '_>, RuntimeError>;
+    /// For an outside tool: which one it is, and what about it remains different. Ours are told by the report's version.
+    fn external(&self) -> Option<ExternalTool> {
+        None
+    }
 }
 
 /// A spec that can be launched many times.

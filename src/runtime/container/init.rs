@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::errno::Errno;
 
 use super::plan::{Action, Command, Plan};
-use super::seccomp::Filter;
 use crate::runtime::board::Board;
 use crate::runtime::clone::reset_signals;
 use crate::runtime::pointers::Pointers;
+use crate::runtime::seccomp::Filter;
 use crate::runtime::{open_files, syscall_count};
 
 /// All that the new process needs; it only reads it.

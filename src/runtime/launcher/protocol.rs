@@ -26,6 +26,8 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// The same, cloned from a snapshot.
+    MicrovmClone,
 }
 
 impl Kind {
@@ -35,6 +37,7 @@ impl Kind {
             Kind::Process => "process",
             Kind::Container => "container",
             Kind::Microvm => "microvm",
+            Kind::MicrovmClone => "microvm-clone",
         }
     }
 }

@@ -441,7 +441,7 @@ fn leaves_orphans(kind: Kind, spec: &LaunchSpec) -> bool {
     match kind {
         Kind::Process => true,
         Kind::Container => spec.without.contains(&Isolation::Pid),
-        Kind::Microvm => false,
+        Kind::Microvm | Kind::MicrovmClone => false,
     }
 }
 
@@ -449,7 +449,7 @@ fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
     match kind {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
-        Kind::Microvm => microvm::check(),
+        Kind::Microvm | Kind::MicrovmClone => microvm::check(),
     }
 }
 
@@ -458,5 +458,6 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Process => process::prepare(spec),
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
+        Kind::MicrovmClone => microvm::prepare_clone(spec),
     }
 }

@@ -9,12 +9,13 @@ use kvm_ioctls::Kvm;
 use super::memory_layout::{
     BOOT_INFO, DIRECT_MAP, HOLE_END, HOLE_START, HYPERCALL_PAGE, KERNEL_BASE, physical,
 };
-use super::vm;
-use super::*;
+use super::plan::{self, Plan};
+use super::run_loop;
 use crate::runtime::board::Board;
-use crate::runtime::spec::Program as ProgramSpec;
+use crate::runtime::spec::{LaunchSpec, Program};
 use crate::runtime::trial::{Death, DeathCause};
 use crate::runtime::vmm::address_space::AddressSpace;
+use crate::runtime::vmm::confine::confine;
 use crate::runtime::vmm::guest_memory::GuestMemory;
 use crate::runtime::vmm::host::add_memory;
 use crate::runtime::vmm::report::Ending;
@@ -130,8 +131,8 @@ fn attack(
     memory: impl Fn(&GuestMemory, &Plan),
     survived: impl Fn(&Death),
 ) -> bool {
-    let spec = LaunchSpec::new(ProgramSpec::Builtin("noop".into()));
-    let plan = plan(&spec).unwrap();
+    let spec = LaunchSpec::new(Program::Builtin("noop".into()));
+    let plan = plan::prepare(&spec).unwrap().plan;
     let board = Board::new().unwrap();
     // SAFETY: the child is one thread of this test, and leaves by _exit.
     match unsafe { libc::fork() } {
@@ -163,17 +164,17 @@ fn run(
         unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&null), stream) };
     }
     let layout = plan.layout;
-    let memory = GuestMemory::new(layout.end, layout.memory, plan.windows()).unwrap();
-    memory.write(plan.image.kernel.start - KERNEL_BASE, attack).unwrap();
+    let memory = GuestMemory::new(layout.end, layout.memory, &plan.windows).unwrap();
     prepare(&memory, plan);
-    let machine = Kvm::new().unwrap().create_vm().unwrap();
+    let machine = plan.kvm.create_vm().unwrap();
     let slots = memory.slots(0, layout.end);
     add_memory(&machine, 0, &slots).unwrap();
     let vcpu = machine.create_vcpu(0).unwrap();
-    vcpu.set_cpuid2(&plan.processor.cpuid).unwrap();
-    vm::set_registers(&vcpu, &plan.image, &plan.processor).unwrap();
-    confine::confine(&plan.filter).unwrap();
-    let space = AddressSpace::new(plan.image.page_table);
+    vcpu.set_cpuid2(&plan.cpuid).unwrap();
+    plan.vcpu.apply(&vcpu).unwrap();
+    memory.write(vcpu.get_regs().unwrap().rip - KERNEL_BASE, attack).unwrap();
+    confine(&plan.filter).unwrap();
+    let space = AddressSpace::new(plan.page_table);
     let mut guest = run_loop::Guest::new(vcpu, memory, space, layout.memory_bytes(), board);
     for deaths in 0.. {
         match guest.run(&mut || Ok(())) {
@@ -210,9 +211,9 @@ fn every_port_is_answered_with_one_clear_line() {
 fn memory_that_is_not_there_is_answered_with_one_clear_line() {
     let map = |memory: &GuestMemory, plan: &Plan| {
         let [third, second] = [0x1000, 0x2000].map(|at| physical(plan.layout.end - TABLES_BELOW_END + at));
-        memory.write_u64(plan.image.page_table + (WINDOW >> 39 & 511) * 8, third | 3).unwrap();
+        memory.write_u64(plan.page_table + (WINDOW >> 39 & 511) * 8, third | 3).unwrap();
         memory.write_u64(third, second | 3).unwrap();
-        let end = plan.processor.cpuid.as_slice().iter().find(|entry| entry.function == 0x8000_0008);
+        let end = plan.cpuid.as_slice().iter().find(|entry| entry.function == 0x8000_0008);
         let bits = end.map_or(36, |entry| u64::from(entry.eax & 0xff)).min(51);
         for index in 0..512 {
             // The hole, then around every power of two that an address can be, then far away.
