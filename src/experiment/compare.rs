@@ -157,6 +157,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
         interrupted: true,
         during: None,
         trials: Vec::new(),
+        maintenance: None,
     };
     let before = Reading::take();
     let journal = comparison.journal.as_deref().and_then(|path| begin_journal(path, &results, progress));

@@ -131,6 +131,7 @@ impl Synthetic {
             interrupted: false,
             during: None,
             trials,
+            maintenance: None,
         }
     }
 
