@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
 use std::mem::{ManuallyDrop, offset_of};
-use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, FromRawFd};
 
 use guest_abi::ClockPage;
 use kvm_ioctls::VmFd;
@@ -56,7 +56,7 @@ fn build<'a>(plan: &Plan, launch: &Launch<'a>) -> Result<(VmFd, Guest<'a>), Fail
     let layout = &plan.layout;
     let memory = GuestMemory::new(layout.end, layout.memory, &plan.windows)
         .map_err(Failed::at("mapping guest memory"))?;
-    close_other_files(&plan.kvm)?;
+    close_other_files([plan.kvm.as_raw_fd()])?;
     board.phase("map memory");
 
     let machine = plan.kvm.create_vm().map_err(Failed::kvm("KVM_CREATE_VM"))?;
@@ -201,7 +201,7 @@ fn report(
     }
     VmReport {
         vm_exits: guest.exits.report(),
-        kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
+        kvm_stats: report::kvm_stats(machine, &[guest.vcpu.as_raw_fd()], &mut notes),
         guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
         memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),

@@ -26,7 +26,8 @@ pub struct GuestMemory {
     regions: GuestMemoryMmap,
 }
 
-// SAFETY: the memory is used by volatile accesses and system calls only, from any thread.
+// SAFETY: the address is only used for mapping at the start, and for system calls on ranges that are checked; the
+// bytes are shared with the guest anyway, and accessed as `vm_memory` does.
 unsafe impl Sync for GuestMemory {}
 
 /// A part of a file that is mapped into guest memory.
@@ -94,6 +95,11 @@ impl GuestMemory {
     /// Host addresses of all of it, and bytes.
     pub fn host_range(&self) -> (u64, u64) {
         (self.base.as_ptr() as u64, self.bytes)
+    }
+
+    /// All of it, for devices that find their buffers there.
+    pub fn regions(&self) -> &GuestMemoryMmap {
+        &self.regions
     }
 
     /// Reads a number. The guest may change it meanwhile; the value is one that it wrote.
