@@ -24,15 +24,15 @@ pub fn run(_: DoctorArguments) -> Result<ExitCode, Failure> {
     for (name, kind) in RUNTIMES {
         match launcher.runtime(kind).check() {
             Ok(notes) => {
-                println!("  {name:<10} works");
+                println!("  {name:<13} works");
                 for note in notes {
-                    println!("             note: {note}");
+                    println!("                note: {note}");
                 }
             }
             Err(unavailable) => {
                 missing += 1;
-                println!("  {name:<10} cannot run: {}", unavailable.reason);
-                println!("             mend: {}", unavailable.fix);
+                println!("  {name:<13} cannot run: {}", unavailable.reason);
+                println!("                mend: {}", unavailable.fix);
             }
         }
     }

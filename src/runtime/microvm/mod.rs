@@ -10,7 +10,7 @@ use super::spec::LaunchSpec;
 use super::vmm::{host, process};
 use super::{RuntimeError, Unavailable};
 pub use boot::KERNEL as GUEST_KERNEL;
-pub use clone::take;
+pub use clone::{inspect, take};
 use plan::Plan;
 
 mod boot;
