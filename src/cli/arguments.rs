@@ -10,10 +10,10 @@ use clap::builder::PossibleValuesParser;
 
 use super::Failure;
 use crate::experiment::suite::environment;
-use crate::image::{self, Image};
-use crate::runtime::RuntimeError;
-use crate::runtime::launcher::Kind;
+use crate::image::{self, Image, Overrides};
+use crate::runtime::launcher::{Kind, Launcher};
 use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, set_variable};
+use crate::runtime::{Runtime, RuntimeError, external};
 use crate::workload::catalogue;
 use crate::workload::program::{find_in_root, resolve_program};
 
@@ -69,23 +69,33 @@ impl SandboxArguments {
         self.template_over(environment())
     }
 
-    /// A spec for `command` in an image, of which `root` is the root filesystem, and what else is to be
-    /// known about the run.
+    /// A spec for a command in an image, of which `root` is the root filesystem. Whoever is asked for to run it
+    /// is looked up there.
     pub fn spec_in_image(
         &self,
         image: &Image,
         root: &Path,
-        command: &[OsString],
-    ) -> Result<(LaunchSpec, Vec<String>), Failure> {
-        let command = image::Command::new(image, command);
+        overrides: &Overrides,
+    ) -> Result<LaunchSpec, Failure> {
+        let command = image::Command::new(image, overrides);
         let Some(name) = command.words.first() else {
             return Err(Failure::usage(format!(
                 "the image {} names no program to run; put one after --",
                 image.shown()
             )));
         };
+        let cannot = |message: String| Failure { message, status: 126 };
+        let user = command
+            .user
+            .as_deref()
+            .map(|user| image::identity(Some(root), user))
+            .transpose()
+            .map_err(cannot)?;
         let mut env = environment();
-        for variable in &command.env {
+        let of_root = || image::identity(Some(root), "0").ok();
+        let home =
+            user.clone().or_else(of_root).and_then(|user| user.home).map(|home| format!("HOME={home}"));
+        for variable in home.iter().chain(&command.env) {
             set_variable(&mut env, c_string(&variable.into())?);
         }
         let template = self.template_over(env)?;
@@ -93,13 +103,8 @@ impl SandboxArguments {
         let path = OsStr::from_bytes(path.unwrap_or_default());
         let program = find_in_root(name, root, path, &command.working_dir).map_err(program_failure)?;
         let argv = command.words.iter().map(c_string).collect::<Result<_, _>>()?;
-        let notes = command
-            .user
-            .iter()
-            .map(|user| format!("the image asks for the user {user:?}; it runs as root of the sandbox"))
-            .collect();
         let working_dir = Some(command.working_dir);
-        Ok((LaunchSpec { program, argv, root: Some(root.to_owned()), working_dir, ..template }, notes))
+        Ok(LaunchSpec { program, argv, root: Some(root.to_owned()), working_dir, user, ..template })
     }
 
     fn template_over(&self, mut env: Vec<CString>) -> Result<LaunchSpec, Failure> {
@@ -154,9 +159,26 @@ pub const RUNTIMES: [(&str, Kind); 4] = [
     ("microvm-clone", Kind::MicrovmClone),
 ];
 
-/// Accepts a runtime's name; clap suggests the nearest for any other.
+/// Accepts the name of a runtime, ours or external; clap suggests the nearest for any other.
 pub fn runtime_parser() -> PossibleValuesParser {
-    PossibleValuesParser::new(RUNTIMES.map(|(name, _)| name))
+    PossibleValuesParser::new(own_names().chain(external::names()))
+}
+
+/// Accepts the name of a runtime of ours.
+pub fn own_runtime_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(own_names())
+}
+
+fn own_names() -> impl Iterator<Item = &'static str> {
+    RUNTIMES.into_iter().map(|(name, _)| name)
+}
+
+/// The runtime with this name, whose processes `launcher` starts; the parser has let no other through.
+pub fn runtime<'l>(name: &str, launcher: &'l Launcher) -> Box<dyn Runtime + 'l> {
+    match external::runtime(name, launcher) {
+        Some(tool) => Box::new(tool),
+        None => Box::new(launcher.runtime(kind(name))),
+    }
 }
 
 /// Accepts a built-in workload's name.

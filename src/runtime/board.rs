@@ -7,8 +7,8 @@
 //!
 //! ```text
 //! +0        Header   counters, milestones, how it ended, a message
-//! +1 page   phases   PHASES slots of 40 bytes
-//! +2 pages  report   JSON of a VmReport, written once by a VMM that ended in good order
+//! +1 KiB    phases   PHASES slots of 40 bytes
+//! +1 page   report   JSON of a VmReport, written once by a VMM that ended in good order
 //! ```
 
 use std::ffi::c_void;
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use serde::{Deserialize, Serialize};
 
-use super::trial::{Death, DeathCause, Exit, ExitCount, GuestMemory, MissingCall, Phase};
+use super::trial::{Death, DeathCause, Exit, ExitCount, GuestClock, GuestMemory, MissingCall, Phase};
 use crate::measure::clock::monotonic_ns;
 
 const PAGE: usize = 4096;
@@ -27,7 +27,9 @@ const PHASES: usize = 64;
 const NAME: usize = 32;
 const MESSAGE: usize = 512;
 const REPORT: usize = 30 * PAGE;
-const SIZE: usize = 2 * PAGE + REPORT;
+const SIZE: usize = PAGE + REPORT;
+/// Header and phases share a page: each page costs a sandbox a fault.
+const PHASES_AT: usize = 1024;
 
 #[repr(C)]
 struct Header {
@@ -53,7 +55,8 @@ struct Slot {
     name: [AtomicU8; NAME],
 }
 
-const _: () = assert!(size_of::<Header>() <= PAGE && size_of::<Slot>() * PHASES <= PAGE);
+const _: () = assert!(size_of::<Header>() <= PHASES_AT && PHASES_AT + size_of::<Slot>() * PHASES <= PAGE);
+const _: () = assert!(PHASES_AT.is_multiple_of(align_of::<Slot>()));
 
 const OUTCOME_NONE: u32 = 0;
 const OUTCOME_CODE: u32 = 1;
@@ -72,10 +75,12 @@ pub struct VmReport {
     pub guest_syscalls: u64,
     /// Calls answered with `ENOSYS`.
     pub missing_calls: Vec<MissingCall>,
-    /// Guest memory, in bytes.
-    pub memory: GuestMemory,
+    /// Guest memory, in bytes, where it was looked at.
+    pub memory: Option<GuestMemory>,
     /// Time spent inside `KVM_RUN`, in nanoseconds.
     pub guest_ns: u64,
+    /// The guest's clock beside the host's, where the VMM can read it.
+    pub guest_clock: Option<GuestClock>,
     /// Anything the user should know about this trial.
     pub notes: Vec<String>,
 }
@@ -111,13 +116,13 @@ impl Board {
     }
 
     fn slots(&self) -> &[Slot; PHASES] {
-        // SAFETY: the second page of the mapping; as above.
-        unsafe { self.base.byte_add(PAGE).cast::<[Slot; PHASES]>().as_ref() }
+        // SAFETY: the part of the first page behind the header; as above.
+        unsafe { self.base.byte_add(PHASES_AT).cast::<[Slot; PHASES]>().as_ref() }
     }
 
     fn report_bytes(&self) -> &[AtomicU8; REPORT] {
-        // SAFETY: the mapping from the third page to its end; as above.
-        unsafe { self.base.byte_add(2 * PAGE).cast::<[AtomicU8; REPORT]>().as_ref() }
+        // SAFETY: the mapping from the second page to its end; as above.
+        unsafe { self.base.byte_add(PAGE).cast::<[AtomicU8; REPORT]>().as_ref() }
     }
 
     /// Notes that the phase `name` ends now; it began where the one before it ended.

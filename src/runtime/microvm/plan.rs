@@ -159,6 +159,7 @@ pub fn check_memory(bytes: u64) -> Result<(), RuntimeError> {
 
 /// The VMM's seccomp filter, with what it may ask of KVM beyond running its guest.
 pub fn filter(more_requests: &[u64]) -> Filter {
-    let running = [confine::KVM_RUN, confine::KVM_GET_REGS, confine::KVM_SET_USER_MEMORY_REGION];
+    let running =
+        [confine::KVM_RUN, confine::KVM_GET_REGS, confine::KVM_SET_USER_MEMORY_REGION, vm::KVM_GET_MSRS];
     confine::filter(&[&running, more_requests].concat())
 }

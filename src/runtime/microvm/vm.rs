@@ -10,6 +10,7 @@ use super::memory_layout::KERNEL_BASE;
 use crate::measure::clock::monotonic_ns;
 use crate::runtime::snapshot;
 use crate::runtime::snapshot::vcpu::{VcpuChanges, VcpuState};
+use crate::runtime::trial::GuestClock;
 
 /// The time stamp counter (Intel SDM volume 4).
 const TSC: u32 = 0x10;
@@ -88,6 +89,9 @@ pub fn fresh_state(kvm: &Kvm, cpuid: &CpuId) -> Result<(VcpuState, Vec<u32>), kv
     Ok((VcpuState::read(&vcpu, &msrs)?, msrs))
 }
 
+/// `KVM_GET_MSRS`, the one request of [`TimeBase::elapsed`].
+pub const KVM_GET_MSRS: u64 = 0xc008_ae88;
+
 /// The guest's time stamp counter and the host's clocks, read at the same moment.
 #[derive(Clone, Copy, Debug)]
 pub struct TimeBase {
@@ -102,24 +106,46 @@ pub struct TimeBase {
 }
 
 impl TimeBase {
+    /// How far both clocks have come since: the guest's as its programs read it, by the same scale, and the host's.
+    ///
+    /// # Errors
+    /// When the counter cannot be read.
+    pub fn elapsed(&self, vcpu: &VcpuFd) -> Result<GuestClock, kvm_ioctls::Error> {
+        let (tsc, monotonic_ns) = read_tsc(vcpu)?;
+        let ticks = tsc.wrapping_sub(self.tsc);
+        Ok(GuestClock {
+            guest_ns: ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64,
+            host_ns: monotonic_ns.saturating_sub(self.monotonic_ns),
+        })
+    }
+
     /// Reads all of them.
     pub fn read(vcpu: &VcpuFd) -> Result<TimeBase, kvm_ioctls::Error> {
         let khz = vcpu.get_tsc_khz()?;
-        let entry = kvm_msr_entry { index: TSC, ..kvm_msr_entry::default() };
-        let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
-        let before = monotonic_ns();
-        let read = vcpu.get_msrs(&mut msrs)?;
-        let after = monotonic_ns();
-        let entry = msrs.as_slice().first().filter(|_| read == 1 && khz > 0);
-        let tsc = entry.ok_or(kvm_ioctls::Error::new(libc::ENODEV))?.data;
+        let (tsc, monotonic_ns) = read_tsc(vcpu)?;
+        if khz == 0 {
+            return Err(kvm_ioctls::Error::new(libc::ENODEV));
+        }
         Ok(TimeBase {
             tsc,
             scale: ((1_000_000u128 << 32) / u128::from(khz)) as u64,
-            // The counter was read somewhere between the two.
-            monotonic_ns: before + (after - before) / 2,
+            monotonic_ns,
             realtime_ns: realtime_ns(),
         })
     }
+}
+
+/// The guest's counter and the host's clock.
+fn read_tsc(vcpu: &VcpuFd) -> Result<(u64, u64), kvm_ioctls::Error> {
+    let entry = kvm_msr_entry { index: TSC, ..kvm_msr_entry::default() };
+    let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
+    let before = monotonic_ns();
+    let read = vcpu.get_msrs(&mut msrs)?;
+    let after = monotonic_ns();
+    let entry = msrs.as_slice().first().filter(|_| read == 1);
+    let tsc = entry.ok_or(kvm_ioctls::Error::new(libc::ENODEV))?.data;
+    // The counter was read somewhere between the two.
+    Ok((tsc, before + (after - before) / 2))
 }
 
 fn realtime_ns() -> u64 {

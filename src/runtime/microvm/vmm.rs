@@ -33,7 +33,9 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let base = TimeBase::read(&guest.vcpu).map_err(Failed::kvm("reading the guest's time stamp counter"))?;
     personalise(&guest, plan, base).map_err(Failed::at("setting the guest's clock and stack"))?;
     board.phase("clock");
-    let mut resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+    // Only trials that are about memory pay for looking at it.
+    let resident = launch.measure.footprint.then(Resident::open).transpose();
+    let mut resident = resident.map_err(Failed::at("opening /proc/self/pagemap"))?;
     confine(&plan.filter).map_err(Failed::at("confining the VMM"))?;
     board.phase("confine");
 
@@ -42,7 +44,7 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     board.exited();
     board.phase("run");
     let status = ending.tell(board);
-    board.publish(&report(plan, &machine, &guest, &mut resident));
+    board.publish(&report(plan, &machine, &guest, base, resident.as_mut()));
     board.phase("report");
     Ok(status)
 }
@@ -149,15 +151,28 @@ fn replace_stack(
     Ok(guest.memory.write_u64(physical(plan.frame) + 3 * 8, stack.pointer)?)
 }
 
-fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>, resident: &mut Resident) -> VmReport {
+fn report(
+    plan: &Plan,
+    machine: &VmFd,
+    guest: &Guest<'_>,
+    base: TimeBase,
+    resident: Option<&mut Resident>,
+) -> VmReport {
     let mut notes = plan.notes.clone();
+    let guest_clock = base.elapsed(&guest.vcpu);
+    if let Err(error) = &guest_clock {
+        notes.push(format!("the guest's clock could not be checked ({error})"));
+    }
+    let configured_bytes = plan.layout.memory_bytes();
     VmReport {
         vm_exits: guest.exits.report(),
         kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
         guest_syscalls: guest.syscalls(),
         missing_calls: guest.missing_calls(),
-        memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),
+        memory: resident
+            .map(|resident| report::memory(&guest.memory, configured_bytes, resident, &mut notes)),
         guest_ns: guest.guest_ns,
+        guest_clock: guest_clock.ok(),
         notes,
     }
 }
