@@ -167,7 +167,7 @@ fn report(
     VmReport {
         vm_exits: guest.exits.report(),
         kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
-        guest_syscalls: guest.syscalls(),
+        guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
         memory: resident
             .map(|resident| report::memory(&guest.memory, configured_bytes, resident, &mut notes)),
