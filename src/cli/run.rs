@@ -16,7 +16,7 @@ use super::arguments::{self, SandboxArguments, program_failure, runtime_parser};
 use super::{Failure, interrupt};
 use crate::experiment::assemble;
 use crate::image::{ImageError, RootInUse, Store};
-use crate::runtime::launcher::Launcher;
+use crate::runtime::launcher::{Launcher, run_once};
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::spec::{LaunchSpec, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
@@ -67,19 +67,38 @@ struct Document {
 }
 
 pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
+    // Where there is nothing to do for us while it runs, the launcher need not be a copy of us.
+    if !arguments.json && !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
+        return alone(&arguments);
+    }
     let launcher = Launcher::start().map_err(Failure::failed)?;
-    // While `_root` lives, nobody removes the image's files.
-    let (spec, _root) = match &arguments.image {
+    let (spec, _root) = spec(&arguments)?;
+    interrupt::install();
+    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
+    let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
+    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+}
+
+/// What to launch. While the root that comes with it lives, nobody removes the image's files.
+fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>), Failure> {
+    let (spec, root) = match &arguments.image {
         None => (arguments.sandbox.spec(&arguments.command)?, None),
         Some(name) => {
-            let (spec, root) = in_image(&arguments, name)?;
+            let (spec, root) = in_image(arguments, name)?;
             (spec, Some(root))
         }
     };
+    Ok((LaunchSpec { once: true, ..spec }, root))
+}
+
+fn alone(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    let (spec, _root) = spec(arguments)?;
     interrupt::install();
-    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
-    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
-    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+    let stop = || interrupt::received().is_some();
+    let report = run_once(arguments::kind(&arguments.runtime), &spec, &stop).map_err(launch_failure)?;
+    explain(&report);
+    let status = interrupt::received().map_or_else(|| report.exit.status(), |signal| 128 + signal);
+    Ok(ExitCode::from(status as u8))
 }
 
 fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInUse), Failure> {
