@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::arguments::{SandboxArguments, kind, program_failure, runtime_parser, size, workload_parser};
+use super::arguments::{SandboxArguments, kind, own_runtime_parser, program_failure, size, workload_parser};
 use super::compare::Reporter;
 use super::{Failure, interrupt};
 use crate::experiment::density::{self, Density};
@@ -29,7 +29,7 @@ use crate::workload::catalogue;
 #[command(after_help = EXAMPLES)]
 pub struct DensityArguments {
     /// Which runtimes, separated by commas; by default all
-    #[arg(long = "runtime", alias = "runtimes", value_name = "LIST", value_delimiter = ',', value_parser = runtime_parser())]
+    #[arg(long = "runtime", alias = "runtimes", value_name = "LIST", value_delimiter = ',', value_parser = own_runtime_parser())]
     runtimes: Vec<String>,
 
     /// Sandboxes to keep alive at once; 0 measures the creation rate only
