@@ -12,6 +12,8 @@ mod doctor;
 mod export;
 mod image;
 mod interrupt;
+mod language;
+mod maintain;
 mod merge;
 mod report;
 mod run;
@@ -58,6 +60,7 @@ enum Command {
     Kill(runs::KillArguments),
     Wait(runs::WaitArguments),
     Rm(runs::RmArguments),
+    Maintain(maintain::MaintainArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -94,6 +97,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Kill(arguments)) => runs::kill(arguments),
         Some(Command::Wait(arguments)) => runs::wait(arguments),
         Some(Command::Rm(arguments)) => runs::rm(arguments),
+        Some(Command::Maintain(arguments)) => maintain::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     }

@@ -8,6 +8,7 @@ use sysinfo::System;
 
 pub mod checks;
 pub mod during;
+use crate::language::{Language, text};
 
 /// Facts about the host that a reader needs to judge the numbers. `None`: could not be learned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -92,6 +93,34 @@ impl HostFacts {
         let poor = facts.checks.iter().filter(|check| check.grade == checks::Grade::Poor);
         facts.warnings = poor.map(checks::Check::sentence).collect();
         facts
+    }
+
+    /// What of these facts makes numbers less trustworthy, one sentence each, with what to do about it.
+    pub fn warnings_in(&self, language: Language) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.load > self.logical_cpus as f64 / 2.0 {
+            let load = format!("{:.1}", self.load);
+            warnings.push(text!(language, "warning-load", load = load, cpus = self.logical_cpus));
+        }
+        if let Some(governor) = self.governor.as_deref().filter(|governor| *governor != "performance") {
+            warnings.push(text!(language, "warning-governor", governor = governor));
+        }
+        if self.swap_used_bytes > 0 {
+            warnings.push(text!(language, "warning-swap", size = self.swap_used_bytes >> 20));
+        }
+        if let Some(hypervisor) = &self.hypervisor {
+            warnings.push(text!(language, "warning-virtual", hypervisor = hypervisor));
+        }
+        match &self.kvm {
+            Some(kvm) if kvm.software => {
+                warnings.push(text!(language, "warning-kvm-software", backend = &kvm.backend));
+            }
+            Some(kvm) if kvm.nested => {
+                warnings.push(text!(language, "warning-kvm-nested", backend = &kvm.backend));
+            }
+            _ => {}
+        }
+        warnings
     }
 }
 
@@ -208,8 +237,13 @@ mod tests {
     #[test]
     fn a_software_backend_is_said_beside_its_numbers() {
         let kvm = KvmFacts { backend: "kvm_x".into(), software: true, nested: true };
-        assert!(kvm.caveat().is_some_and(|text| text.contains("kvm_x") && text.contains("software")));
+        let on = |kvm| HostFacts { kvm: Some(kvm), ..HostFacts::default() }.warnings_in(Language::English);
+        let warnings = on(kvm);
+        assert!(
+            warnings.iter().any(|text| text.contains("kvm_x") && text.contains("software")),
+            "{warnings:?}"
+        );
         let bare = KvmFacts { backend: "kvm_amd".into(), software: false, nested: false };
-        assert_eq!(bare.caveat(), None);
+        assert!(on(bare).is_empty());
     }
 }

@@ -17,14 +17,18 @@ pub mod failures;
 pub mod file;
 pub mod format;
 mod html;
+pub mod maintenance;
 mod markdown;
 pub mod merge;
+pub mod minute;
+pub mod phases;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;
 pub mod table;
 pub mod tables;
 pub mod terminal;
+pub mod timeline;
 mod trials;
 pub mod words;
 
@@ -34,6 +38,7 @@ use std::path::{Path, PathBuf};
 pub use error::ReportError;
 pub use summary::Summary;
 
+use crate::language::Language;
 use crate::results::Results;
 
 /// The files of one report.
@@ -48,11 +53,12 @@ pub struct Written {
 }
 
 /// Writes `index.html`, `report.md` and `results.json` into `folder`, which is made where missing.
+/// The page holds every language and opens in `language`, in which `report.md` is written.
 /// Everything is drawn before anything is written, and each file appears whole or not at all.
-pub fn render_all(results: &Results, folder: &Path) -> Result<Written, ReportError> {
+pub fn render_all(results: &Results, folder: &Path, language: Language) -> Result<Written, ReportError> {
     let summary = Summary::new(results);
-    let html = html::render(&summary, results)?;
-    let markdown = markdown::render(&summary);
+    let html = html::render(&summary, results, language)?;
+    let markdown = markdown::render(&summary, language);
     let written = Written {
         html: folder.join("index.html"),
         markdown: folder.join("report.md"),

@@ -4,9 +4,9 @@ pub(super) mod bench;
 pub(super) mod density;
 mod exits;
 mod lines;
+mod maintenance;
 mod memory;
 pub(super) mod paint;
-mod phases;
 mod scale;
 mod start_up;
 mod work;
@@ -16,6 +16,8 @@ use serde::Serialize;
 use super::error::ReportError;
 use super::summary::{MARK, Summary};
 use super::table::Table;
+use super::words;
+use crate::language::Language;
 
 /// A chart with everything a reader needs who cannot see it.
 #[derive(Clone, Debug, Serialize)]
@@ -28,19 +30,38 @@ pub struct Figure {
     pub caption: String,
     /// SVG, with a text alternative.
     pub svg: String,
+    /// What explains what it shows, one remark each.
+    pub notes: Vec<Note>,
     /// The data behind it.
     pub tables: Vec<Table>,
 }
 
+/// A remark on one thing in a chart.
+#[derive(Clone, Debug, Serialize)]
+pub struct Note {
+    /// What it is on.
+    pub term: String,
+    /// The remark.
+    pub text: String,
+}
+
 /// Every chart for which there is data, in the report's order.
-pub fn all(summary: &Summary) -> Result<Vec<Figure>, ReportError> {
-    let charts =
-        [start_up::figure, phases::figure, memory::figure, work::computing, work::other, exits::figure];
+pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
+    let charts = [
+        start_up::figure,
+        memory::figure,
+        work::computing,
+        work::other,
+        exits::figure,
+        maintenance::shipping,
+        maintenance::storage,
+        maintenance::replacing,
+    ];
     let mut figures = Vec::new();
     for chart in charts {
-        if let Some(mut figure) = chart(summary)? {
+        if let Some(mut figure) = chart(summary, language)? {
             if let Some(caveat) = summary.kvm_caveat.as_ref().filter(|_| figure.svg.contains(MARK)) {
-                figure.caption.push_str(&format!(" {MARK} {caveat}"));
+                figure.caption.push_str(&format!(" {MARK} {}", words::kvm_caveat(caveat, language)));
             }
             figures.push(figure);
         }

@@ -16,6 +16,7 @@ use super::super::summary::MARK;
 use super::super::terminal::{self as terminal_edition, Style};
 use super::super::words;
 use super::{DensitySummary, results_path, tables};
+use crate::language::Language;
 use crate::results::density::DensityResults;
 
 /// The files of one report.
@@ -56,7 +57,7 @@ pub fn render_all(results: &DensityResults, folder: &Path) -> Result<Written, Re
 /// What ran, when, and for how long.
 fn facts(summary: &DensitySummary) -> Vec<String> {
     let mut lines = vec![
-        words::host_line_of(&summary.host),
+        words::host_line(&summary.host, Language::English),
         format!(
             "{} · {} · {} in every sandbox · took {}",
             summary.tool,
@@ -72,12 +73,15 @@ fn facts(summary: &DensitySummary) -> Vec<String> {
 }
 
 fn caveats(summary: &DensitySummary) -> Vec<String> {
-    let marked = summary.kvm_caveat.iter().map(|caveat| format!("{MARK} {caveat}"));
+    let marked = summary
+        .kvm_caveat
+        .iter()
+        .map(|caveat| format!("{MARK} {}", words::kvm_caveat(caveat, Language::English)));
     marked.chain(summary.host.warnings.iter().cloned()).collect()
 }
 
 fn html(summary: &DensitySummary) -> Result<String, ReportError> {
-    Ok(templates()?.get_template("density.html")?.render(context! {
+    Ok(templates(Language::English)?.get_template("density.html")?.render(context! {
         title => tables::TITLE,
         lines => facts(summary),
         caveats => caveats(summary),

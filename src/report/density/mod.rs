@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::error::ReportError;
-use super::summary::{VIRTUAL_MACHINES, kvm_caveat};
+use super::summary::{KvmCaveat, VIRTUAL_MACHINES};
 use crate::results::density::{Alive, CreationRate, DensityResults, Ended, RuntimeDensity, Start, VERSION};
 use crate::results::{HostFacts, SkippedRuntime};
 use crate::stats::{Interval, median, median_interval, quantile};
@@ -44,7 +44,7 @@ pub struct DensitySummary {
     /// Runtimes that took no part.
     pub skipped: Vec<SkippedRuntime>,
     /// What colours every number of a virtual machine here.
-    pub kvm_caveat: Option<String>,
+    pub kvm_caveat: Option<KvmCaveat>,
 }
 
 /// One runtime.
@@ -271,7 +271,8 @@ impl DensitySummary {
             host: results.host.clone(),
             runtimes: results.runtimes.iter().map(summarise).collect(),
             skipped: results.skipped.clone(),
-            kvm_caveat: kvm_caveat(&results.host, results.runtimes.iter().any(|one| is_vm(&one.runtime))),
+            kvm_caveat: KvmCaveat::of(&results.host)
+                .filter(|_| results.runtimes.iter().any(|one| is_vm(&one.runtime))),
         }
     }
 }

@@ -50,8 +50,9 @@ pub(super) fn alive(summary: &DensitySummary) -> Table {
         "Start-up is request → first output, the median of the first and of the last tenth of the starts. Host memory is the fall \
          of MemAvailable from the first to the last sandbox ÷ their number; its slope is the median over blocks of starts, with \
          its 95 % interval.",
-        &["", "why no more"],
-        &["alive", "start-up, first", "start-up, last", "host memory of one", "torn down in"],
+        &["", "why no more"].map(str::to_owned),
+        &["alive", "start-up, first", "start-up, last", "host memory of one", "torn down in"]
+            .map(str::to_owned),
     );
     for one in &summary.runtimes {
         let Some(alive) = &one.alive else { continue };
@@ -94,8 +95,8 @@ pub(super) fn memory(summary: &DensitySummary) -> Table {
          its users, so it falls as more share it; it knows nothing of the kernel. Kernel: growth of slab, page tables, kernel stacks and \
          per-CPU memory of the whole host ÷ number. Cgroup: what was charged to one's own, at the end, kernel part and peak; \
          a process or a virtual machine is put into one only where memory is looked at, after its start.",
-        &["", "alive"],
-        &["host's view", "PSS", "kernel", "cgroup, kernel", "cgroup, peak"],
+        &["", "alive"].map(str::to_owned),
+        &["host's view", "PSS", "kernel", "cgroup, kernel", "cgroup, peak"].map(str::to_owned),
     );
     for one in &summary.runtimes {
         let Some(alive) = &one.alive else { continue };
@@ -125,8 +126,9 @@ pub(super) fn rates(summary: &DensitySummary) -> Table {
         "Each starter makes a sandbox, reads its output, waits until nothing of it is left, and makes the next one. At once: throughput × mean \
          latency, which by Little's law is how many existed on average; it cannot be more than there are starters, and what it \
          lacks of that is the starters' own work between two sandboxes. A row that breaks the law is marked invalid.",
-        &["", "starters"],
-        &["per second", "latency", "95 % within", "first output", "at once", "CPUs busy", "failed"],
+        &["", "starters"].map(str::to_owned),
+        &["per second", "latency", "95 % within", "first output", "at once", "CPUs busy", "failed"]
+            .map(str::to_owned),
     );
     for one in &summary.runtimes {
         for rate in &one.rates {
@@ -159,7 +161,7 @@ fn rate_row(one: &RuntimeSummary, rate: &RateSummary) -> Vec<Entry> {
 }
 
 fn skipped(summary: &DensitySummary) -> Table {
-    let mut table = Table::new("Took no part", "", &["", "why", "what mends it"], &[]);
+    let mut table = Table::new("Took no part", "", &["", "why", "what mends it"].map(str::to_owned), &[]);
     for row in &summary.skipped {
         table.rows.push([&row.runtime, &row.reason, &row.fix].map(Entry::new).into());
     }
