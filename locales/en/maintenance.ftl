@@ -93,3 +93,5 @@ maintenance-say-kernel-shared = Under { $count ->
     [one] 1 instance
    *[other] { $count } instances
 } of { $shared } there is one kernel, the host's, and patching it stops all of them.
+
+maintenance-method = Maintenance: layers and disk images were made of the same files, compressed alike, changed in the same files, and each repeated as far as its time allowed. Medians bear exact 95 % intervals between order statistics; below 6 repetitions there is none. What each figure hides: docs/maintenance.md in the source of isobench.

@@ -144,3 +144,5 @@ maintenance-say-replaced = { $runtime }: 새 버전이 { $time } 뒤에 답한�
 maintenance-say-kernel = { $shared } 인스턴스 { $count }개 아래의 커널은 호스트의 것 하나이고, 패치하면 모두 멈춘다. { $own }: 패치할 커널이 { $parts }개이고, 한 번에 인스턴스 하나씩 멈춘다.
 # source: b531f263
 maintenance-say-kernel-shared = { $shared } 인스턴스 { $count }개 아래의 커널은 호스트의 것 하나이고, 패치하면 모두 멈춘다.
+
+maintenance-method = 관리 및 유지 보수: 레이어와 디스크 이미지를 같은 파일로 만들고, 똑같이 압축하고, 같은 파일을 바꾸고, 시간이 되는 만큼 되풀이했다. 중앙값에는 순서 통계량 사이의 정확한 95 % 구간이 붙으며, 6회 미만이면 없다. 값마다 숨기는 것은 isobench 소스의 docs/maintenance.md에 있다.
