@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::format::shell;
+use super::minute::Minute;
 use super::summary::{MARK, Summary};
 use super::table::{Entry, Table};
 use super::tables;
@@ -27,6 +28,7 @@ pub fn render(summary: &Summary, language: Language) -> String {
     }
     words::warnings(&summary.host, language).iter().for_each(|one| paragraph(format!("> {}", escape(one))));
     let all = [
+        |summary: &Summary, language| Minute::new(summary, language).table(language),
         tables::headline,
         tables::start_up,
         tables::phases,

@@ -88,6 +88,21 @@ impl Launcher {
         self.process.as_raw().unsigned_abs()
     }
 
+    /// Lets the launcher write one line to `stdio`; returns when it was asked, and when it had written.
+    ///
+    /// # Errors
+    /// When the launcher is gone, or nobody reads the line.
+    pub(super) fn null(&self, stdio: Stdio) -> Result<(u64, u64), RuntimeError> {
+        let fds = [&stdio.stdin, &stdio.stdout, &stdio.stderr].map(AsRawFd::as_raw_fd);
+        let requested_ns = monotonic_ns();
+        self.send(&Request::Null, &fds)?;
+        drop(stdio);
+        match self.answer()? {
+            Reply::Null(written_ns) => Ok((requested_ns, written_ns)),
+            other => Err(lost(format!("it answered {other:?}")).into()),
+        }
+    }
+
     fn send(&self, request: &Request, fds: &[i32]) -> Result<(), RuntimeError> {
         protocol::send(self.socket.as_fd(), request, fds).map_err(|error| {
             let too_long = error.raw_os_error() == Some(libc::EMSGSIZE);
@@ -259,6 +274,11 @@ impl Sandbox for OwnSandbox<'_> {
     fn kill(&mut self) {
         // A launcher that is gone has killed it already.
         let _ = self.launcher.send(&Request::Kill(self.number), &[]);
+    }
+
+    fn signal(&mut self, signal: i32) {
+        // A launcher that is gone has killed it already.
+        let _ = self.launcher.send(&Request::Signal(self.number, signal), &[]);
     }
 
     fn finish(mut self: Box<Self>) -> Result<SandboxReport, RuntimeError> {
