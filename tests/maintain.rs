@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,28 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sha2::Digest;
 
+/// Who looks for what is left behind must be alone: the others' experiments take long.
+static AT_WORK: RwLock<()> = RwLock::new(());
+
+enum Turn {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
 /// A folder for everything of one test, what the experiment makes on the way included.
-struct Place(tempfile::TempDir);
+struct Place(tempfile::TempDir, #[allow(dead_code, reason = "held for its drop")] Turn);
 
 impl Place {
     fn new() -> Place {
-        let place = Place(tempfile::tempdir().expect("a folder"));
+        Place::with(Turn::Shared { _guard: AT_WORK.read().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    fn alone() -> Place {
+        Place::with(Turn::Alone { _guard: AT_WORK.write().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    fn with(turn: Turn) -> Place {
+        let place = Place(tempfile::tempdir().expect("a folder"), turn);
         fs::create_dir(place.path("scratch")).expect("made");
         place
     }
@@ -67,7 +84,7 @@ fn shipped(image: &MeasuredImage, form: Form, cause: Cause) -> u64 {
 
 #[test]
 fn a_generated_image_is_measured_in_every_way_and_nothing_is_left() {
-    let place = Place::new();
+    let place = Place::alone();
     let before = Snapshot::take();
     let (table, results) = place.measured(&["--size", "4M", "--instances", "3"]);
     before.assert_same();
@@ -372,7 +389,7 @@ fn started(place: &Place) -> std::process::Child {
 
 #[test]
 fn an_interrupt_keeps_what_was_measured_and_leaves_nothing() {
-    let place = Place::new();
+    let place = Place::alone();
     let before = Snapshot::take();
     let mut child = started(&place);
     sleep(Duration::from_secs(2));
@@ -385,7 +402,7 @@ fn an_interrupt_keeps_what_was_measured_and_leaves_nothing() {
 
 #[test]
 fn what_a_killed_one_leaves_the_next_one_removes() {
-    let place = Place::new();
+    let place = Place::alone();
     let before = Snapshot::take();
     let mut child = started(&place);
     kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).expect("alive");
