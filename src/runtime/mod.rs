@@ -4,7 +4,7 @@
 //! clock, as an image is pulled before it is run), *launch* a sandbox, *finish* it: wait, reap,
 //! tear down. Dropping a sandbox kills it and tears it down too.
 //!
-//! The three runtimes of ours are built by the [`launcher`], a small process of its own.
+//! The runtimes of ours are built by the [`launcher`], a small process of its own.
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ pub mod clone;
 pub mod container;
 pub mod external;
 pub mod launcher;
+pub mod linuxvm;
 pub mod microvm;
 pub mod null;
 pub mod open_files;
@@ -151,4 +152,6 @@ pub struct SandboxReport {
     pub cgroup_kernel_bytes: Option<u64>,
     /// What was left out or could not be done.
     pub notes: Vec<String>,
+    /// What a guest's Linux wrote to its log or console.
+    pub boot_log: Option<String>,
 }
