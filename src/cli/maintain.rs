@@ -92,8 +92,7 @@ pub fn run(arguments: MaintainArguments) -> Result<ExitCode, Failure> {
         Some((store, image)) => Subject::Stored(store, image),
         None => Subject::Generated(sizes(&arguments)),
     };
-    let own: Vec<_> =
-        MAINTAINED.iter().map(|name| launcher.runtime(kind(name))).filter(takes_part).collect();
+    let own: Vec<_> = MAINTAINED.iter().map(|name| launcher.runtime(kind(name))).filter(takes_part).collect();
     let experiment = Experiment {
         subject,
         runtimes: own.iter().map(|runtime| runtime as &dyn Runtime).collect(),

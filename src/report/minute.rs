@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::cell::Cell;
 use super::charts::paint;
-use super::maintenance;
 use super::format::{bytes, count, duration, duration_range, ratio, shell};
+use super::maintenance;
 use super::phases::{Cost, split};
 use super::summary::{Headline, Summary};
 use super::table::{Entry, Table};
