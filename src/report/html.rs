@@ -128,7 +128,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         missing => missing.join(", "),
         lists,
         host => tables::host(summary, language),
-        method => words::method(language),
+        method => words::method(summary, language),
         command => shell(&summary.command),
         seed => summary.seed.to_string(),
         data_what => embedded.what.in_words(language),
