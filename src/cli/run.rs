@@ -124,11 +124,15 @@ fn detached(arguments: &RunArguments) -> Result<ExitCode, Failure> {
         Side::Caller(Answer::Failed(status, message)) => Err(Failure { message, status }),
         Side::Supervisor(ready) => {
             // What the user wrote is meant from where the user is.
-            match std::env::set_current_dir(folder).map_err(Failure::failed).and_then(|()| supervisor(arguments)) {
+            match std::env::set_current_dir(folder)
+                .map_err(Failure::failed)
+                .and_then(|()| supervisor(arguments))
+            {
                 Err(failure) => ready.failed(failure.status, &failure.message),
                 Ok(Supervisor { launcher, spec, root: _root, claim, notes }) => {
                     let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
-                    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure);
+                    let prepared =
+                        runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure);
                     let outcome = match prepared {
                         Err(failure) => {
                             ready.failed(failure.status, &failure.message);

@@ -87,10 +87,8 @@ pub fn ps(arguments: PsArguments) -> Result<ExitCode, Failure> {
     let mut runs = of_user()?.list().map_err(Failure::failed)?;
     runs.retain(|run| arguments.all || run.state == State::Running);
     if arguments.json {
-        let all: Vec<_> = runs
-            .iter()
-            .map(|run| serde_json::json!({ "run": run.record, "state": run.state }))
-            .collect();
+        let all: Vec<_> =
+            runs.iter().map(|run| serde_json::json!({ "run": run.record, "state": run.state })).collect();
         let text = serde_json::to_string_pretty(&all).map_err(Failure::failed)?;
         return print(&format!("{text}\n"));
     }
@@ -227,6 +225,7 @@ fn signal(text: &str) -> Result<Signal, String> {
     let name = text.to_uppercase();
     let name = name.strip_prefix("SIG").unwrap_or(&name);
     let known = HANDED_ON.into_iter().chain([Signal::SIGKILL]);
-    let mut known = known.filter(|signal| signal.as_str() == format!("SIG{name}") || (*signal as i32).to_string() == name);
+    let mut known = known
+        .filter(|signal| signal.as_str() == format!("SIG{name}") || (*signal as i32).to_string() == name);
     known.next().ok_or_else(|| "KILL, TERM, INT, HUP, QUIT, USR1 and USR2 are handed on".to_owned())
 }

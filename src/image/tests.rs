@@ -459,7 +459,7 @@ fn removing_an_image_leaves_what_others_use() {
     let left = listing(&folder.path().join("store"));
     assert_eq!(
         left.len(),
-        ["blobs", "blobs/sha256", "layers", "roots", "tmp", "lock", "images.json"].len(),
+        ["blobs", "blobs/sha256", "builds", "layers", "roots", "steps", "tmp", "lock", "images.json"].len(),
         "{left:?}"
     );
 }

@@ -41,7 +41,13 @@ impl Supervisor {
         let nothing = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: a descriptor, plain numbers, and no structure.
         let sent = unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal as libc::c_int, nothing, 0)
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                self.pidfd.as_raw_fd(),
+                signal as libc::c_int,
+                nothing,
+                0,
+            )
         };
         match io::Error::last_os_error() {
             error if sent == -1 && error.raw_os_error() != Some(libc::ESRCH) => Err(error),

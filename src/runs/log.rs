@@ -86,7 +86,12 @@ pub struct Reader {
 impl Reader {
     /// From the beginning of what is kept.
     pub fn open(folder: &Path) -> Reader {
-        Reader { folder: folder.to_owned(), file: None, left: NAMES.into_iter().rev().collect(), rest: Vec::new() }
+        Reader {
+            folder: folder.to_owned(),
+            file: None,
+            left: NAMES.into_iter().rev().collect(),
+            rest: Vec::new(),
+        }
     }
 
     /// The next frame; none at the end, where more may come later.
@@ -124,7 +129,8 @@ impl Reader {
     fn turn_the_page(&mut self) -> io::Result<bool> {
         if self.left.is_empty() {
             // The one that we read may have become `log.1` meanwhile.
-            let ours = self.file.as_ref().and_then(|file| file.get_ref().metadata().ok()).map(|facts| facts.ino());
+            let ours =
+                self.file.as_ref().and_then(|file| file.get_ref().metadata().ok()).map(|facts| facts.ino());
             let there = fs::metadata(self.folder.join("log")).ok().map(|facts| facts.ino());
             if ours.is_none() || there.is_none() || ours == there {
                 return Ok(false);
@@ -151,7 +157,9 @@ mod tests {
     use super::*;
 
     fn all(reader: &mut Reader) -> Vec<(Stream, Vec<u8>)> {
-        std::iter::from_fn(|| reader.next_frame().expect("readable")).map(|frame| (frame.stream, frame.bytes)).collect()
+        std::iter::from_fn(|| reader.next_frame().expect("readable"))
+            .map(|frame| (frame.stream, frame.bytes))
+            .collect()
     }
 
     #[test]
@@ -162,9 +170,15 @@ mod tests {
         assert_eq!(all(&mut reader), []);
         log.write(Stream::Output, 1, b"one\n").expect("written");
         log.write(Stream::Errors, 2, b"\xff\0").expect("written");
-        assert_eq!(all(&mut reader), [(Stream::Output, b"one\n".to_vec()), (Stream::Errors, b"\xff\0".to_vec())]);
+        assert_eq!(
+            all(&mut reader),
+            [(Stream::Output, b"one\n".to_vec()), (Stream::Errors, b"\xff\0".to_vec())]
+        );
         log.write(Stream::Output, 3, &vec![7; LONGEST_FRAME + 1]).expect("written");
-        assert_eq!(all(&mut reader).iter().map(|(_, bytes)| bytes.len()).collect::<Vec<_>>(), [LONGEST_FRAME, 1]);
+        assert_eq!(
+            all(&mut reader).iter().map(|(_, bytes)| bytes.len()).collect::<Vec<_>>(),
+            [LONGEST_FRAME, 1]
+        );
     }
 
     #[test]
@@ -180,7 +194,10 @@ mod tests {
         assert_eq!(followed.len(), 100);
         let kept = all(&mut Reader::open(folder.path()));
         assert!(kept.len() < 40 && kept.last() == followed.last(), "{kept:?}");
-        assert!(kept.iter().zip(kept.iter().skip(1)).all(|(one, next)| one.1[0] + 1 == next.1[0]), "{kept:?}");
+        assert!(
+            kept.iter().zip(kept.iter().skip(1)).all(|(one, next)| one.1[0] + 1 == next.1[0]),
+            "{kept:?}"
+        );
     }
 
     #[test]

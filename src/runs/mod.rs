@@ -40,7 +40,9 @@ pub enum RunsError {
     #[error("the name {0} is taken; choose another, or remove that run with `isobench rm {0}`")]
     NameTaken(String),
     /// Not a name that a run can have.
-    #[error("{0}: not a name for a run; letters, digits, `_`, `.` and `-` make one, and it begins with a letter")]
+    #[error(
+        "{0}: not a name for a run; letters, digits, `_`, `.` and `-` make one, and it begins with a letter"
+    )]
     BadName(String),
     /// A run that goes on cannot be removed.
     #[error("{0} is running; stop it first with `isobench stop {0}`, or remove it with --force")]
@@ -149,7 +151,8 @@ impl Run {
     /// Sends a signal to its program; [`Signal::SIGKILL`] kills the sandbox as a whole. To a virtual machine
     /// any signal means that.
     pub fn signal(&self, signal: Signal) -> Result<(), RunsError> {
-        let supervisor = Supervisor::of(&self.folder).ok_or_else(|| RunsError::NotRunning(self.shown().into()))?;
+        let supervisor =
+            Supervisor::of(&self.folder).ok_or_else(|| RunsError::NotRunning(self.shown().into()))?;
         supervisor.send(signal).map_err(failed("signalling the supervisor of", &self.folder))
     }
 
@@ -229,7 +232,9 @@ impl Runs {
         }
         let _changing = self.lock()?;
         let runs = self.list()?;
-        if let Some(taken) = name.as_ref().filter(|name| runs.iter().any(|run| run.record.name.as_ref() == Some(*name))) {
+        if let Some(taken) =
+            name.as_ref().filter(|name| runs.iter().any(|run| run.record.name.as_ref() == Some(*name)))
+        {
             return Err(RunsError::NameTaken(taken.clone()));
         }
         let id = loop {

@@ -111,7 +111,12 @@ impl Ready {
 ///
 /// # Errors
 /// When it could not be launched; the caller is told, too.
-pub fn supervise(prepared: &dyn Prepared, claim: &Claim, ready: Ready, notes: &[String]) -> Result<(), RuntimeError> {
+pub fn supervise(
+    prepared: &dyn Prepared,
+    claim: &Claim,
+    ready: Ready,
+    notes: &[String],
+) -> Result<(), RuntimeError> {
     let failed = |step: &'static str| move |error: io::Error| RuntimeError::step(step)(error);
     let launched = launch(prepared).and_then(|launched| {
         Ok((launched, Log::create(claim.folder()).map_err(failed("making its log"))?, signals()?))
@@ -163,7 +168,9 @@ fn launch(prepared: &dyn Prepared) -> Result<Launched<'_>, RuntimeError> {
 /// From now on they are read, and do nothing else.
 fn signals() -> Result<SignalFd, RuntimeError> {
     let set = SigSet::from_iter(HANDED_ON.into_iter().chain([KILL]));
-    let taken = set.thread_block().and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK));
+    let taken = set
+        .thread_block()
+        .and_then(|()| SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK));
     taken.map_err(RuntimeError::step("taking signals"))
 }
 
@@ -204,7 +211,8 @@ impl Launched<'_> {
                     // On a full disk the program goes on, and is not heard.
                     let _ = log.write(*stream, now_ms(), chunk.get(..read).unwrap_or_default());
                 }
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
                 Err(_) => *open = None,
             }
         }

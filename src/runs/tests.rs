@@ -56,8 +56,9 @@ fn a_name_belongs_to_one_run() {
     }
     // Of many at once, one gets it.
     let got: Vec<bool> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..8).map(|_| scope.spawn(|| claim(&runs, Some("many")).ok().map(std::mem::forget).is_some())).collect();
+        let threads: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| claim(&runs, Some("many")).ok().map(std::mem::forget).is_some()))
+            .collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     assert_eq!(got.iter().filter(|got| **got).count(), 1);
