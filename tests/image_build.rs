@@ -128,7 +128,7 @@ fn an_image_is_built_and_runs_as_its_containerfile_says() {
         // The guest has no users, and that is said.
         let output = place.run("data", &["run", "--runtime", "microvm", "--image", "app"]);
         assert_eq!(output.stdout, b"good day\n");
-        assert!(String::from_utf8_lossy(&output.stderr).contains("no users"));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("knows no users"));
     }
 }
 

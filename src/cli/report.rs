@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
+use super::language::LanguageArgument;
 use crate::report;
 
 /// Make the report again from a results file.
@@ -20,10 +21,25 @@ pub struct ReportArguments {
     /// The folder to write index.html, report.md and results.json to
     #[arg(long, value_name = "DIR", default_value = "reports/latest")]
     output: PathBuf,
+
+    #[command(flatten)]
+    language: LanguageArgument,
 }
 
 pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
-    let results = report::file::read(&arguments.results).map_err(Failure::failed)?;
-    super::compare::print_and_write(&results, &arguments.output)?;
+    match report::file::read(&arguments.results) {
+        Ok(results) => {
+            super::compare::print_and_write(&results, &arguments.output, arguments.language.get())?
+        }
+        Err(error @ report::ReportError::NotResults { .. }) => {
+            // Perhaps those of the other experiment. If not, the first error says more.
+            let results = report::density::read(&arguments.results).map_err(|other| match other {
+                report::ReportError::NewerVersion { .. } => Failure::failed(other),
+                _ => Failure::failed(error),
+            })?;
+            super::density::print_and_write(&results, &arguments.output)?;
+        }
+        Err(error) => return Err(Failure::failed(error)),
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -13,7 +13,7 @@ use nix::sys::signal::SigSet;
 use nix::unistd::pipe2;
 use serde::Serialize;
 
-use super::arguments::{self, SandboxArguments, program_failure, runtime_parser};
+use super::arguments::{self, RUNTIMES, SandboxArguments, program_failure, runtime_parser};
 use super::{Failure, interrupt};
 use crate::experiment::assemble;
 use crate::image::{ImageError, Overrides, RootInUse, Store, identity};
@@ -21,9 +21,10 @@ use crate::runs::Claim;
 use crate::runs::supervise::{self, Answer, Side};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
+use crate::runtime::snapshot;
 use crate::runtime::spec::{LaunchSpec, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
-use crate::runtime::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport};
+use crate::runtime::{Prepared, RuntimeError, Sandbox, SandboxReport};
 
 /// Run one program in one sandbox.
 ///
@@ -44,6 +45,13 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME[:TAG]", conflicts_with = "root")]
     image: Option<String>,
 
+    /// Clone a snapshot that isobench snapshot save has written; what follows -- replaces its program's arguments
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["image", "root", "runtime", "cpus", "memory", "files", "without"]
+    )]
+    from_snapshot: Option<PathBuf>,
     /// Run this program instead of the image's entry point; with "", none
     #[arg(long, value_name = "PROGRAM", requires = "image")]
     entrypoint: Option<OsString>,
@@ -73,7 +81,7 @@ pub struct RunArguments {
     json: bool,
 
     /// The program (a path, a name on PATH, or a built-in workload) and its arguments
-    #[arg(last = true, required_unless_present = "image", value_name = "PROGRAM [ARGUMENTS]")]
+    #[arg(last = true, required_unless_present_any = ["image", "from_snapshot"], value_name = "PROGRAM [ARGUMENTS]")]
     command: Vec<OsString>,
 }
 
@@ -94,20 +102,37 @@ struct Document {
     stderr: String,
 }
 
-pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
+pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
     if arguments.detach {
         return detached(&arguments);
     }
     let launcher = Launcher::start().map_err(Failure::failed)?;
+    if let Some(path) = &arguments.from_snapshot {
+        arguments.runtime = runtime_of_clones(path)?;
+    }
     // While `_root` lives, nobody removes the image's files.
     let (spec, _root, notes) = spec(&arguments)?;
     for note in notes {
         eprintln!("isobench: {note}");
     }
     interrupt::install();
-    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
+    let runtime = arguments::runtime(&arguments.runtime, &launcher);
     let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
     if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+}
+
+/// The runtime that clones this snapshot.
+fn runtime_of_clones(path: &Path) -> Result<String, Failure> {
+    let refused = |reason: String| Failure {
+        message: format!("the snapshot {} {reason}", path.display()),
+        status: 126,
+    };
+    let header = snapshot::peek(path).map_err(|error| refused(error.to_string()))?;
+    let name = format!("{}-clone", header.runtime);
+    match RUNTIMES.iter().any(|(known, _)| *known == name) {
+        true => Ok(name),
+        false => Err(refused(format!("is of a runtime that is not known here ({:.40?})", header.runtime))),
+    }
 }
 
 /// The caller prints what the supervisor tells; the supervisor stays.
@@ -130,7 +155,7 @@ fn detached(arguments: &RunArguments) -> Result<ExitCode, Failure> {
             {
                 Err(failure) => ready.failed(failure.status, &failure.message),
                 Ok(Supervisor { launcher, spec, root: _root, claim, notes }) => {
-                    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
+                    let runtime = arguments::runtime(&arguments.runtime, &launcher);
                     let prepared =
                         runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure);
                     let outcome = match prepared {
@@ -172,9 +197,10 @@ fn supervisor(arguments: &RunArguments) -> Result<Supervisor, Failure> {
 
 /// What to launch; with the root of the image, where there is one, and what is to be told.
 fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>, Vec<String>), Failure> {
-    let (mut spec, root) = match &arguments.image {
-        None => (arguments.sandbox.spec(&arguments.command)?, None),
-        Some(name) => {
+    let (mut spec, root) = match (&arguments.image, &arguments.from_snapshot) {
+        (None, None) => (arguments.sandbox.spec(&arguments.command)?, None),
+        (None, Some(path)) => (arguments.sandbox.spec_from_snapshot(path, &arguments.command)?, None),
+        (Some(name), _) => {
             let (spec, root) = in_image(arguments, name)?;
             (spec, Some(root))
         }
@@ -190,7 +216,7 @@ fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>, Vec<
     }
     let mut notes = Vec::new();
     if arguments.runtime != "container" && spec.user.take().is_some_and(|user| user.uid != 0) {
-        notes.push("the guest has no users: the program runs as root of its own machine".into());
+        notes.push(format!("{} knows no users: the program runs as root of its sandbox", arguments.runtime));
     }
     Ok((spec, root, notes))
 }
@@ -228,7 +254,8 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     let watch = Watch::Input(&input);
     let observed = observe(prepared, watch, &|| interrupt::received().is_some()).map_err(launch_failure)?;
     let word = arguments.command.first().map(|word| word.to_string_lossy().into_owned());
-    let name = word.or_else(|| arguments.image.clone()).unwrap_or_default();
+    let snapshot = arguments.from_snapshot.as_ref().map(|path| path.display().to_string());
+    let name = snapshot.or(word).or_else(|| arguments.image.clone()).unwrap_or_default();
     let trial = assemble::trial(&arguments.runtime, &name, 0, &observed, watch, None);
     let status = trial.exit.status();
     let document = Document {

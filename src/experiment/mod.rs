@@ -1,8 +1,11 @@
 //! Experiments: what is run, in which order, and what is kept of it.
 
 pub mod assemble;
+pub mod cold;
 pub mod compare;
+pub mod density;
 pub mod forecast;
+pub mod maintenance;
 pub mod plan;
 pub mod precision;
 pub mod suite;

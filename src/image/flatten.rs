@@ -121,7 +121,7 @@ fn copy_folder_facts(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Removes a tree of ours, whatever the modes of its folders.
-pub(super) fn remove_tree(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(folder)?;

@@ -32,7 +32,9 @@ pub use changes::{Efficiency, LayerChanges, TreeChanges, difference, efficiency}
 pub use compression::{Compression, decompress};
 pub use digest::Digest;
 pub use error::ImageError;
+pub(crate) use flatten::remove_tree;
 pub use flatten::{Layer, flatten};
+pub(crate) use layout::host_platform;
 pub use load::{LoadOptions, Loaded};
 pub use name::ImageName;
 pub use run::{Command, Overrides};

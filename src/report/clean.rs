@@ -49,11 +49,7 @@ pub fn names(summary: &mut Summary) {
     let may_be_unknown =
         [&mut host.governor, &mut host.distribution, &mut host.hypervisor].into_iter().flatten();
     let own = [&mut summary.tool, &mut summary.started].into_iter();
-    own.chain(facts)
-        .chain(may_be_unknown)
-        .chain(&mut host.warnings)
-        .chain(&mut summary.kvm_caveat)
-        .for_each(|text| clean(text, TEXT));
+    own.chain(facts).chain(may_be_unknown).chain(&mut host.warnings).for_each(|text| clean(text, TEXT));
 }
 
 fn clean(text: &mut String, longest: usize) {

@@ -9,6 +9,7 @@ use super::cell;
 use super::format::plain;
 use super::summary::group;
 use super::trials::{CellTrials, Quantity, by_round, pairs};
+use crate::language::Language;
 use crate::results::{BASELINE, CONTROL, PlannedWorkload, Results, WorkloadKind};
 use crate::stats::{self, Change, Verdict, paired_ratio};
 
@@ -196,7 +197,7 @@ fn side(results: &Results) -> Side {
     Side {
         tool: plain(&results.tool, 60).into_owned(),
         started: plain(&results.started, 60).into_owned(),
-        host: plain(&super::words::host_line_of(&results.host), 400).into_owned(),
+        host: plain(&super::words::host_line(&results.host, Language::English), 400).into_owned(),
         interrupted: results.interrupted,
     }
 }

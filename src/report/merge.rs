@@ -15,6 +15,7 @@ use super::markdown::{escape, markdown_table};
 use super::summary::{MARK, Summary};
 use super::table::{Entry, Table};
 use super::{file, render_all, words};
+use crate::language::Language;
 use crate::results::{BASELINE, PlannedWorkload, Results, WorkloadKind};
 use crate::stats::Verdict;
 
@@ -60,14 +61,14 @@ pub fn render_merged(runs: &[(String, Results)], folder: &Path) -> Result<Merged
         })
         .collect();
     for (host, (_, results)) in hosts.iter().zip(runs) {
-        render_all(results, &folder.join(&host.folder))?;
+        render_all(results, &folder.join(&host.folder), Language::English)?;
     }
     let tables = tables(&hosts);
     let links: Vec<Link> = hosts
         .iter()
         .map(|host| Link { target: format!("{}/index.html", host.folder), text: host.name.clone() })
         .collect();
-    let page = templates()?.get_template("tables.html")?.render(context! {
+    let page = templates(Language::English)?.get_template("tables.html")?.render(context! {
         title => TITLE,
         lines => [intro(&hosts)],
         caveats => caveats(&hosts),
@@ -90,7 +91,10 @@ fn intro(hosts: &[Host]) -> String {
 }
 
 fn caveats(hosts: &[Host]) -> Vec<String> {
-    let of = |host: &Host| Some(format!("{MARK} {}: {}", host.name, host.summary.kvm_caveat.as_ref()?));
+    let of = |host: &Host| {
+        let caveat = words::kvm_caveat(host.summary.kvm_caveat.as_ref()?, Language::English);
+        Some(format!("{MARK} {}: {caveat}", host.name))
+    };
     hosts.iter().filter_map(of).collect()
 }
 
@@ -220,6 +224,10 @@ fn union<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     known
 }
 
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 /// Hosts as rows, runtimes as columns.
 fn table(
     hosts: &[Host],
@@ -228,7 +236,7 @@ fn table(
     note: &str,
     entry: impl Fn(&Host, &str) -> Option<Entry>,
 ) -> Table {
-    let mut table = Table::new(title, note, &["Host"], runtimes);
+    let mut table = Table::new(title, note, &["Host".to_owned()], &owned(runtimes));
     for host in hosts {
         let cells = runtimes.iter().map(|runtime| {
             let mut entry = entry(host, runtime).unwrap_or_else(Entry::missing);
@@ -245,8 +253,12 @@ fn table(
 
 /// Where each run was made.
 fn about(hosts: &[Host]) -> Table {
-    let mut table =
-        Table::new("Hosts", "", &["Host", "What it is", "isobench", "Started", "To be known"], &[]);
+    let mut table = Table::new(
+        "Hosts",
+        "",
+        &["Host", "What it is", "isobench", "Started", "To be known"].map(str::to_owned),
+        &[],
+    );
     for host in hosts {
         let summary = &host.summary;
         let mut marks = summary.host.warnings.clone();
@@ -259,7 +271,7 @@ fn about(hosts: &[Host]) -> Table {
         }
         table.rows.push(vec![
             Entry::new(&host.name),
-            Entry::new(words::host_line(summary)),
+            Entry::new(words::host_line(&summary.host, Language::English)),
             Entry::new(&summary.tool),
             Entry::new(&summary.started),
             Entry::new(marks.join(" ")),

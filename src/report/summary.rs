@@ -8,16 +8,20 @@ use serde::Serialize;
 use super::cell::{self, Cell, Measured, Overhead, Relative};
 use super::clean;
 use super::failures::{self, Failure, Note};
+use super::format::plain;
+use super::maintenance::MaintenanceSummary;
 use super::trials::{self, ByRound, CellTrials};
 use crate::results::{BASELINE, CONTROL, HostFacts, PlannedWorkload, Results, SkippedRuntime, WorkloadKind};
 use crate::runtime::trial::{Timeline, Trial};
 use crate::stats::{Interval, paired_ratio};
 
 /// Runtimes of our own, in the report's order; others follow as planned.
-const ORDER: &[&str] = &[BASELINE, CONTROL, "container", "microvm", "linuxvm"];
+const ORDER: &[&str] =
+    &[BASELINE, CONTROL, "container", "microvm", "microvm-clone", "linuxvm", "linuxvm-clone"];
 
 /// Runtimes that are known to be virtual machines even where a trial does not show it.
-pub(super) const VIRTUAL_MACHINES: &[&str] = &["microvm", "linuxvm", "qemu", "firecracker"];
+pub(super) const VIRTUAL_MACHINES: &[&str] =
+    &["microvm", "microvm-clone", "linuxvm", "linuxvm-clone", "qemu", "firecracker"];
 
 /// The mark of numbers that the KVM backend colours.
 pub const MARK: &str = "†";
@@ -89,7 +93,9 @@ pub struct Summary {
     /// Runtimes that are virtual machines.
     pub virtual_machines: Vec<String>,
     /// What colours every number of a virtual machine here; `None` on plain hardware KVM.
-    pub kvm_caveat: Option<String>,
+    pub kvm_caveat: Option<KvmCaveat>,
+    /// The maintenance experiment, where it was made.
+    pub maintenance: Option<MaintenanceSummary>,
 }
 
 impl Summary {
@@ -119,8 +125,16 @@ impl Summary {
         let start_up_workload = start_up_workload(&workloads, &cells);
         let computing = computing(&grouped, &kinds);
         let headline = |runtime: &str| headline(runtime, start_up_workload.as_deref(), &cells, &computing);
-        let virtual_machines: Vec<String> =
+        let maintenance = results.maintenance.as_deref().map(MaintenanceSummary::new);
+        let mut virtual_machines: Vec<String> =
             runtimes.iter().filter(|name| is_virtual_machine(name, &grouped)).cloned().collect();
+        for kernel in maintenance.iter().flat_map(|maintenance| &maintenance.kernels) {
+            if VIRTUAL_MACHINES.contains(&kernel.runtime.as_str())
+                && !virtual_machines.contains(&kernel.runtime)
+            {
+                virtual_machines.push(kernel.runtime.clone());
+            }
+        }
         let mut summary = Summary {
             tool: results.tool.clone(),
             started: results.started.clone(),
@@ -136,15 +150,21 @@ impl Summary {
             failures: failures::failures(&grouped),
             skipped: results.skipped.clone(),
             notes: failures::notes(&grouped),
-            kvm_caveat: kvm_caveat(&results.host, !virtual_machines.is_empty()),
+            kvm_caveat: KvmCaveat::of(&results.host).filter(|_| !virtual_machines.is_empty()),
             runtimes,
             workloads,
             start_up_workload,
             cells,
             virtual_machines,
+            maintenance,
         };
         clean::names(&mut summary);
         summary
+    }
+
+    /// True when the results are of something else than a comparison, and so hold no trial.
+    pub fn is_no_comparison(&self) -> bool {
+        self.trials == 0 && self.maintenance.is_some()
     }
 
     /// The cell of a runtime and a workload.
@@ -308,29 +328,30 @@ fn is_virtual_machine(runtime: &str, grouped: &[CellTrials]) -> bool {
         || grouped.iter().any(|cell| cell.runtime == runtime && cell.all.iter().any(shows_it))
 }
 
-/// What colours the numbers of virtual machines on `host`; `None` on plain hardware KVM.
-pub(super) fn kvm_caveat(host: &HostFacts, any_vm: bool) -> Option<String> {
-    if !any_vm {
-        return None;
-    }
-    let Some(kvm) = &host.kvm else {
-        return Some(
-            "The KVM backend of this host is not known, so these numbers may not be what hardware KVM gives."
-                .to_owned(),
-        );
-    };
-    let backend = &kvm.backend;
-    match (kvm.software, kvm.nested) {
-        (true, true) => Some(format!(
-            "Measured on {backend}, a software KVM backend without VT-x or SVM, on a host that is itself a \
-             virtual machine: hardware KVM on bare metal gives other numbers."
-        )),
-        (true, false) => Some(format!(
-            "Measured on {backend}, a software KVM backend without VT-x or SVM: hardware KVM gives other numbers."
-        )),
-        (false, true) => Some(format!(
-            "Measured on nested KVM ({backend} inside a virtual machine): bare metal gives other numbers."
-        )),
-        (false, false) => None,
+/// Why the numbers of a virtual machine are not what plain hardware KVM gives. Each holds the backend's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvmCaveat {
+    /// The backend is not known.
+    Unknown,
+    /// A software backend, on a host that is itself a virtual machine.
+    SoftwareNested(String),
+    /// A software backend.
+    Software(String),
+    /// Hardware KVM inside a virtual machine.
+    Nested(String),
+}
+
+impl KvmCaveat {
+    /// What colours the numbers of virtual machines on `host`; `None` on plain hardware KVM.
+    pub fn of(host: &HostFacts) -> Option<KvmCaveat> {
+        let Some(kvm) = &host.kvm else { return Some(KvmCaveat::Unknown) };
+        let backend = plain(&kvm.backend, 60).into_owned();
+        match (kvm.software, kvm.nested) {
+            (true, true) => Some(KvmCaveat::SoftwareNested(backend)),
+            (true, false) => Some(KvmCaveat::Software(backend)),
+            (false, true) => Some(KvmCaveat::Nested(backend)),
+            (false, false) => None,
+        }
     }
 }

@@ -1,0 +1,153 @@
+//! A VM's memory on the host: one stretch of addresses, of which the host gives pages only for what is
+//! touched.
+
+use std::ffi::c_void;
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
+use vm_memory::mmap::MmapRegionBuilder;
+use vm_memory::{
+    Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestRegionMmap, VolatileSlice,
+};
+
+use guest_abi::Segment;
+use guest_abi::layout::{HOLE_START, PAGE, offset, physical};
+
+/// A VM's memory. It is mapped until the VMM's process ends.
+#[derive(Debug)]
+pub struct GuestMemory {
+    base: NonNull<c_void>,
+    bytes: u64,
+    kept: u64,
+    regions: GuestMemoryMmap,
+}
+
+/// A part of a file that is mapped into guest memory.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Offset in guest memory.
+    pub offset: u64,
+    /// The file.
+    pub file: Rc<File>,
+    /// Offset in the file.
+    pub file_offset: u64,
+    /// Length.
+    pub bytes: u64,
+}
+
+/// A stretch of guest memory that is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("no guest memory there")]
+pub struct OutOfBounds;
+
+impl GuestMemory {
+    /// Reserves the addresses, with every byte zero, and maps files over them. A file is mapped
+    /// privately: what the guest writes stays in this VM. What lies below the offset `kept` is never released.
+    pub fn new(bytes: u64, kept: u64, windows: &[Window]) -> nix::Result<GuestMemory> {
+        let size = NonZeroUsize::new(bytes as usize).ok_or(nix::Error::EINVAL)?;
+        let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
+        let base = unsafe { mmap_anonymous(None, size, rights, flags)? };
+        for Window { offset, file, file_offset, bytes } in windows {
+            let Some(bytes) = NonZeroUsize::new(*bytes as usize) else { continue };
+            // Writing this as one check keeps a wrong layout from mapping over the VMM itself.
+            if offset.checked_add(bytes.get() as u64).is_none_or(|end| end > size.get() as u64) {
+                return Err(nix::Error::ENOMEM);
+            }
+            let at = NonZeroUsize::new(base.as_ptr() as usize + *offset as usize);
+            let file_offset = libc::off_t::try_from(*file_offset).map_err(|_| nix::Error::EINVAL)?;
+            // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
+            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), file_offset)? };
+        }
+        let regions = pieces(0, bytes).into_iter().map(|(offset, bytes)| {
+            // SAFETY: the bytes belong to our mapping, which is never unmapped.
+            let mapped = unsafe {
+                MmapRegionBuilder::new(bytes as usize)
+                    .with_raw_mmap_pointer(base.as_ptr().byte_add(offset as usize).cast())
+            }
+            .with_mmap_prot(libc::PROT_READ | libc::PROT_WRITE)
+            .with_mmap_flags(libc::MAP_PRIVATE | libc::MAP_NORESERVE)
+            .build();
+            mapped.ok().and_then(|region| GuestRegionMmap::new(region, GuestAddress(physical(offset))))
+        });
+        let regions = regions.collect::<Option<Vec<_>>>().ok_or(nix::Error::EINVAL)?;
+        let regions = GuestMemoryMmap::from_regions(regions).map_err(|_| nix::Error::EINVAL)?;
+        Ok(GuestMemory { base, bytes, kept, regions })
+    }
+
+    /// For `KVM_SET_USER_MEMORY_REGION`, the memory between two offsets: guest physical address, bytes, host
+    /// address.
+    pub fn slots(&self, start: u64, end: u64) -> Vec<(u64, u64, u64)> {
+        let host = self.base.as_ptr() as u64;
+        let slots = pieces(start, end.min(self.bytes)).into_iter();
+        slots.map(|(offset, bytes)| (physical(offset), bytes, host + offset)).collect()
+    }
+
+    /// Host addresses of all of it, and bytes.
+    pub fn host_range(&self) -> (u64, u64) {
+        (self.base.as_ptr() as u64, self.bytes)
+    }
+
+    /// Reads a number. The guest may change it meanwhile; the value is one that it wrote.
+    pub fn read_u64(&self, address: u64) -> Result<u64, OutOfBounds> {
+        self.regions.read_obj(GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// Writes a number.
+    pub fn write_u64(&self, address: u64, value: u64) -> Result<(), OutOfBounds> {
+        self.regions.write_obj(value, GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// Writes bytes.
+    pub fn write(&self, address: u64, bytes: &[u8]) -> Result<(), OutOfBounds> {
+        self.regions.write_slice(bytes, GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// Reads bytes.
+    pub fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), OutOfBounds> {
+        self.regions.read_slice(bytes, GuestAddress(address)).map_err(|_| OutOfBounds)
+    }
+
+    /// The memory that a segment names, for a system call of the host's.
+    pub fn slice(&self, segment: Segment) -> Result<VolatileSlice<'_>, OutOfBounds> {
+        let bytes = usize::try_from(segment.bytes).map_err(|_| OutOfBounds)?;
+        self.regions.get_slice(GuestAddress(segment.physical), bytes).map_err(|_| OutOfBounds)
+    }
+
+    /// Gives pages back to the host; they read as zero afterwards. Only whole pages of configured memory.
+    pub fn release(&self, segment: Segment) -> Result<(), OutOfBounds> {
+        let start = offset(segment.physical);
+        let end = start.checked_add(segment.bytes).ok_or(OutOfBounds)?;
+        if !start.is_multiple_of(PAGE) || !end.is_multiple_of(PAGE) || start < self.kept || end > self.bytes {
+            return Err(OutOfBounds);
+        }
+        // Checks that the addresses are guest memory in one piece.
+        self.slice(segment)?;
+        // SAFETY: the range lies within our mapping, and nothing of ours is kept there.
+        unsafe {
+            let at = self.base.byte_add(start as usize);
+            madvise(at, segment.bytes as usize, MmapAdvise::MADV_DONTNEED).map_err(|_| OutOfBounds)
+        }
+    }
+}
+
+/// A range of offsets, cut where guest physical memory has its hole: offset and bytes of each piece.
+pub fn pieces(start: u64, end: u64) -> Vec<(u64, u64)> {
+    let cut = HOLE_START.clamp(start, end);
+    [(start, cut), (cut, end)]
+        .into_iter()
+        .filter(|(from, to)| from < to)
+        .map(|(from, to)| (from, to - from))
+        .collect()
+}
+
+impl From<OutOfBounds> for std::io::Error {
+    fn from(_: OutOfBounds) -> Self {
+        std::io::Error::from_raw_os_error(libc::EFAULT)
+    }
+}
