@@ -67,6 +67,17 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    /// A test that fails leaves nothing running, either.
+    fn drop(&mut self) {
+        let (_, listed, _) = self.run(&["ps", "-a", "--json"]);
+        let all: Vec<serde_json::Value> = serde_json::from_str(&listed).unwrap_or_default();
+        for id in all.iter().filter_map(|run| run["run"]["id"].as_str()) {
+            self.run(&["rm", "-f", id]);
+        }
+    }
+}
+
 #[test]
 fn a_run_in_the_background_is_listed_read_stopped_and_removed() {
     if !need("busybox") {

@@ -162,7 +162,9 @@ pub fn stop(arguments: StopArguments) -> Result<ExitCode, Failure> {
     each(&arguments.names, |_, run| {
         if run.state == State::Running && !["process", "container"].contains(&run.record.runtime.as_str()) {
             let (name, runtime) = (run.shown(), &run.record.runtime);
-            eprintln!("isobench: {name}: no signal reaches a program in {runtime}: the sandbox is switched off");
+            eprintln!(
+                "isobench: {name}: no signal reaches a program in {runtime}: the sandbox is switched off"
+            );
         }
         run.stop(arguments.time)
     })
