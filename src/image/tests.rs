@@ -600,9 +600,17 @@ proptest! {
 fn seeds_for_the_fuzz_targets() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let layers = [
-        LayerBuilder::new().folder("a/").file("a/b", b"content").symlink("a/c", "b").hard_link("d", "a/b").build(),
+        LayerBuilder::new()
+            .folder("a/")
+            .file("a/b", b"content")
+            .symlink("a/c", "b")
+            .hard_link("d", "a/b")
+            .build(),
         LayerBuilder::new().file("a/.wh.b", b"").file("a/.wh..wh..opq", b"").file("a/e", b"new").build(),
-        LayerBuilder::new().raw(EntryType::Fifo, "fifo", "", b"").raw(EntryType::Char, "device", "", b"").build(),
+        LayerBuilder::new()
+            .raw(EntryType::Fifo, "fifo", "", b"")
+            .raw(EntryType::Char, "device", "", b"")
+            .build(),
         LayerBuilder::new()
             .with(|archive| {
                 let attributes: [(&str, &[u8]); 2] = [("SCHILY.xattr.user.x", b"1"), ("mtime", b"5.25")];

@@ -84,11 +84,8 @@ impl Sources {
         look: Look,
     ) -> Result<(Entries, Vec<String>), String> {
         let target = Path::new("/").join(destination.working_dir).join(destination.path);
-        let ends_as_folder = destination.path.ends_with('/')
-            || matches!(target.file_name(), None)
-            || ["."]
-                .iter()
-                .any(|dot| destination.path == *dot || destination.path.ends_with(&format!("/{dot}")));
+        let last = destination.path.rsplit('/').next().unwrap_or_default();
+        let ends_as_folder = ["", ".", ".."].contains(&last);
         if self.may_be_several && !ends_as_folder {
             return Err(format!(
                 "{}: with more than one source, the destination must end with /",
