@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use isobench::language::Language;
 use isobench::report::{self, file, synthetic::Synthetic};
 
 fn render(criterion: &mut Criterion) {
@@ -16,7 +17,7 @@ fn render(criterion: &mut Criterion) {
         let results = Synthetic { rounds: trials / 31, ..Synthetic::default() }.results();
         let Ok(folder) = tempfile::tempdir() else { return };
         group.bench_function(format!("render/{trials}"), |bencher| {
-            bencher.iter(|| report::render_all(&results, folder.path()));
+            bencher.iter(|| report::render_all(&results, folder.path(), Language::English));
         });
         let path = folder.path().join("results.json");
         group.bench_function(format!("read/{trials}"), |bencher| bencher.iter(|| file::read(&path)));

@@ -7,6 +7,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(results) = serde_json::from_slice::<Results>(bytes) {
-        let _ = isobench::report::terminal::render(&Summary::new(&results), Default::default());
+        let _ = isobench::report::terminal::render(&Summary::new(&results), Default::default(), Default::default());
     }
 });

@@ -12,12 +12,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::arguments::{
     RUNTIMES, SandboxArguments, kind, program_failure, runtime_parser, share, workload_parser,
 };
+use super::language::LanguageArgument;
 use super::{Failure, interrupt};
 use crate::experiment::cold;
 use crate::experiment::compare::{Candidate, Comparison, Progress, compare};
 use crate::experiment::forecast::{Forecast, forecast};
 use crate::experiment::plan::Effort;
 use crate::experiment::suite;
+use crate::language::{Language, text};
 use crate::measure::page_cache::may_drop_all;
 use crate::report;
 use crate::results::{Cold, Results, SkippedRuntime, journal};
@@ -76,6 +78,9 @@ pub struct CompareArguments {
     /// The folder to write the report to
     #[arg(long, value_name = "DIR", default_value = "reports/latest")]
     output: PathBuf,
+
+    #[command(flatten)]
+    language: LanguageArgument,
 
     #[command(flatten)]
     sandbox: SandboxArguments,
@@ -167,13 +172,15 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
     progress.finish();
     let results = outcome.map_err(Failure::failed)?;
     let journal = arguments.output.join(journal::NAME);
-    print_and_write(&results, &arguments.output).map_err(|failure| match journal.exists() {
-        true => Failure {
-            message: format!("{}; what was measured is kept in {}", failure.message, journal.display()),
-            ..failure
+    print_and_write(&results, &arguments.output, arguments.language.get()).map_err(
+        |failure| match journal.exists() {
+            true => Failure {
+                message: format!("{}; what was measured is kept in {}", failure.message, journal.display()),
+                ..failure
+            },
+            false => failure,
         },
-        false => failure,
-    })?;
+    )?;
     // Its trials are in the results now.
     let _ = std::fs::remove_file(journal);
     let failed = results.trials.iter().filter(|trial| !trial.is_valid()).count();
@@ -250,11 +257,11 @@ fn precision(text: &str) -> Result<f64, String> {
 }
 
 /// Prints the table and writes the report.
-pub fn print_and_write(results: &Results, folder: &Path) -> Result<(), Failure> {
-    let written = report::render_all(results, folder).map_err(Failure::failed)?;
+pub fn print_and_write(results: &Results, folder: &Path, language: Language) -> Result<(), Failure> {
+    let written = report::render_all(results, folder, language).map_err(Failure::failed)?;
     let style = report::terminal::Style::detect(&std::io::stdout());
-    print!("{}", report::terminal::render(&report::summary::Summary::new(results), style));
-    println!("\nReport: {}", written.html.display());
+    print!("{}", report::terminal::render(&report::summary::Summary::new(results), language, style));
+    println!("\n{}", text!(language, "terminal-report", path = written.html.display().to_string()));
     Ok(())
 }
 

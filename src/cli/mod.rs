@@ -12,6 +12,7 @@ mod doctor;
 mod export;
 mod image;
 mod interrupt;
+mod language;
 mod merge;
 mod report;
 mod run;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
+use super::language::LanguageArgument;
 use crate::report;
 
 /// Make the report again from a results file.
@@ -20,10 +21,13 @@ pub struct ReportArguments {
     /// The folder to write index.html, report.md and results.json to
     #[arg(long, value_name = "DIR", default_value = "reports/latest")]
     output: PathBuf,
+
+    #[command(flatten)]
+    language: LanguageArgument,
 }
 
 pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
     let results = report::file::read(&arguments.results).map_err(Failure::failed)?;
-    super::compare::print_and_write(&results, &arguments.output)?;
+    super::compare::print_and_write(&results, &arguments.output, arguments.language.get())?;
     Ok(ExitCode::SUCCESS)
 }

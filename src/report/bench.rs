@@ -17,8 +17,10 @@ use super::error::ReportError;
 use super::file::write_whole;
 use super::format::{duration, duration_range, plain, ratio, ratio_range};
 use super::html;
-use super::summary::{MARK, VIRTUAL_MACHINES, kvm_caveat};
+use super::summary::{KvmCaveat, MARK, VIRTUAL_MACHINES};
 use super::table::{Entry, Table};
+use super::words;
+use crate::language::Language;
 use crate::results::{BASELINE, HostFacts};
 
 /// Groups in the page's order with their headings; others follow by name.
@@ -180,8 +182,8 @@ fn json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, ReportError> {
 
 fn render(benchmarks: &[Benchmark], host: Option<&HostFacts>) -> Result<String, ReportError> {
     let any_vm = benchmarks.iter().any(Benchmark::is_virtual_machine);
-    let caveat =
-        host.and_then(|host| kvm_caveat(host, any_vm)).map(|caveat| plain(&caveat, 400).into_owned());
+    let caveat = host.filter(|_| any_vm).and_then(KvmCaveat::of);
+    let caveat = caveat.map(|caveat| words::kvm_caveat(&caveat, Language::English));
     let marked = caveat.is_some();
     let mut groups: Vec<(&str, Vec<&Benchmark>)> = Vec::new();
     for benchmark in benchmarks {
@@ -200,8 +202,8 @@ fn render(benchmarks: &[Benchmark], host: Option<&HostFacts>) -> Result<String, 
         }
         figures.push(figure);
     }
-    Ok(html::templates()?.get_template("bench.html")?.render(context! {
-        host_line => host.map(super::words::host_line_of).map(|line| plain(&line, 400).into_owned()),
+    Ok(html::templates(Language::English)?.get_template("bench.html")?.render(context! {
+        host_line => host.map(|host| plain(&words::host_line(host, Language::English), 400).into_owned()),
         mark => MARK,
         caveat,
         floor => targets(benchmarks, marked),
@@ -216,8 +218,8 @@ fn targets(benchmarks: &[Benchmark], marked: bool) -> Table {
         "Distance to the floor, and other targets",
         "Start-up of a runtime ÷ what the bare kernel operations alone cost on this host; a command of ours, and computing in a \
          microVM, beside another's. The interval is the widest that both intervals allow.",
-        &["Figure"],
-        &["Measured", "Beside", "Ratio", "Target"],
+        &["Figure"].map(str::to_owned),
+        &["Measured", "Beside", "Ratio", "Target"].map(str::to_owned),
     );
     let find = |group: &str, what: &str, runtime: &str| {
         benchmarks.iter().find(|one| one.group == group && one.what == what && one.runtime == runtime)
@@ -257,7 +259,12 @@ fn table(title: &str, members: &[&Benchmark], marked: bool) -> Table {
         .filter(|one| one.runtime == BASELINE && one.median > 0.0)
         .map(|one| (one.what.as_str(), one.median))
         .collect();
-    let mut table = Table::new(title, "", &["Runtime", "Benchmark"], &["Median", "÷ process"]);
+    let mut table = Table::new(
+        title,
+        "",
+        &["Runtime", "Benchmark"].map(str::to_owned),
+        &["Median", "÷ process"].map(str::to_owned),
+    );
     for one in members {
         let relative =
             baselines.get(one.what.as_str()).map(|baseline| Entry::new(ratio(one.median / baseline)));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::summary::Summary;
 use super::trials::counts;
+use crate::language::{Language, text};
 use crate::results::Results;
 
 /// Most bytes of data in a page.
@@ -16,23 +17,42 @@ pub struct Embedded {
     /// JSON without any `<`, so that nothing in it can end a script element.
     pub json: String,
     /// What it is, for the reader.
-    pub what: &'static str,
+    pub what: Extent,
+}
+
+/// How much of the raw data there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// The results file itself.
+    Whole,
+    /// One row of numbers per trial.
+    Rows,
+    /// The summary alone.
+    Summary,
+}
+
+impl Extent {
+    /// For the reader.
+    pub fn in_words(self, language: Language) -> String {
+        match self {
+            Extent::Whole => text!(language, "data-whole"),
+            Extent::Rows => text!(language, "data-rows"),
+            Extent::Summary => text!(language, "data-summary"),
+        }
+    }
 }
 
 /// Embeds the results file itself; where that is too large, one row of numbers per trial; where even
 /// that is, the summary. `limit` is in bytes and does not bind the summary.
 pub fn embed(results: &Results, summary: &Summary, limit: usize) -> Embedded {
-    let whole = || Some((capped(results, limit)?, "every trial, as in results.json"));
+    let whole = || Some((capped(results, limit)?, Extent::Whole));
     let rows = || {
         // A row takes some 60 bytes, so this spares making rows that cannot fit.
         (results.trials.len() < limit / 30).then_some(())?;
-        let what =
-            "one row of numbers per trial; phases and counters of each are in results.json beside this page";
-        Some((capped(&rows(results), limit)?, what))
+        Some((capped(&rows(results), limit)?, Extent::Rows))
     };
     let (json, what) = whole().or_else(rows).unwrap_or_else(|| {
-        let what = "medians and intervals only, since the trials are too many for a page: all are in results.json beside it";
-        (serde_json::to_string(summary).unwrap_or_else(|_| "null".to_owned()), what)
+        (serde_json::to_string(summary).unwrap_or_else(|_| "null".to_owned()), Extent::Summary)
     });
     Embedded { json: json.replace('<', "\\u003c"), what }
 }
@@ -118,12 +138,12 @@ mod tests {
         };
         let (whole, what) = embedded(LIMIT);
         assert_eq!(serde_json::from_value::<Results>(whole).unwrap(), results);
-        assert!(what.contains("every trial"));
+        assert_eq!(what, Extent::Whole);
         let (rows, what) = embedded(80_000);
         assert_eq!(rows["rows"].as_array().unwrap().len(), results.trials.len());
         assert_eq!(rows["columns"].as_array().unwrap().len(), rows["rows"][0].as_array().unwrap().len());
-        assert!(what.contains("one row"));
+        assert_eq!(what, Extent::Rows);
         let (medians, what) = embedded(1_000);
-        assert!(medians["headline"].is_array() && what.contains("medians"));
+        assert!(medians["headline"].is_array() && what == Extent::Summary);
     }
 }

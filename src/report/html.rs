@@ -1,77 +1,131 @@
-//! The page.
+//! The page: one file for all languages.
+//!
+//! The body of the language asked for stands in the page as it is, and shows without any script; each other
+//! one waits in a `template` element, which costs nothing until the reader switches to it.
 
+use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, context};
+use serde::Serialize;
 
 use super::charts::{self, paint};
+use super::embed::{self, Embedded};
 use super::error::ReportError;
-use super::format::{duration, shell};
+use super::format::shell;
 use super::summary::{MARK, Summary};
 use super::table::Table;
-use super::tables;
-use super::{embed, words};
+use super::{quality, tables, words};
+use crate::language::{self, Language, text};
 use crate::results::Results;
 
-const REPORT: &str = include_str!("template.html");
-const BENCH: &str = include_str!("bench.html");
-const TABLES: &str = include_str!("tables.html");
-
-/// What every page shares: style sheet and the macro for tables.
-const PARTS: &str = include_str!("parts.html");
-
 /// The templates. Names end in `.html`, so that everything is escaped unless it is marked safe.
-pub(super) fn templates() -> Result<Environment<'static>, ReportError> {
+const TEMPLATES: &[(&str, &str)] = &[
+    // What every page shares: style sheet, macros for tables and figures.
+    ("parts.html", include_str!("parts.html")),
+    ("report.html", include_str!("report.html")),
+    ("body.html", include_str!("body.html")),
+    ("bench.html", include_str!("bench.html")),
+    ("tables.html", include_str!("tables.html")),
+];
+
+/// What a reader can do with the page.
+const SCRIPT: &str = include_str!("report.js");
+
+/// The templates in a language: `t("key", name=value)` is the text of a key.
+pub(super) fn templates(language: Language) -> Result<Environment<'static>, ReportError> {
     let mut templates = Environment::new();
     templates.set_keep_trailing_newline(true);
-    templates.add_template("parts.html", PARTS)?;
-    templates.add_template("report.html", REPORT)?;
-    templates.add_template("bench.html", BENCH)?;
-    templates.add_template("tables.html", TABLES)?;
+    for (name, source) in TEMPLATES {
+        templates.add_template(name, source)?;
+    }
+    templates.add_function("t", move |key: &str, named: Kwargs| -> Result<String, minijinja::Error> {
+        let mut arguments = Vec::new();
+        for name in named.args() {
+            let value: Value = named.get(name)?;
+            let number = f64::try_from(value.clone()).ok().filter(|_| value.is_number());
+            arguments.push((name, number.map_or_else(|| value.to_string().into(), Into::into)));
+        }
+        Ok(language::message(language, key, &arguments))
+    });
     Ok(templates)
 }
 
-/// Renders the page as one file that loads nothing.
-pub fn render(summary: &Summary, results: &Results) -> Result<String, ReportError> {
-    let figures = charts::all(summary)?;
-    let missing: Vec<&str> = [
-        ("start-up", "start-up times"),
-        ("phases", "phases of the start-up"),
-        ("memory", "memory"),
-        ("computing", "computing"),
-        ("work", "memory work and system calls"),
-        ("exits", "VM exits"),
+/// The page's content in one language.
+#[derive(Serialize)]
+struct Body {
+    tag: &'static str,
+    title: String,
+    html: String,
+}
+
+/// Renders the page as one file that loads nothing. It opens in `first`.
+pub fn render(summary: &Summary, results: &Results, first: Language) -> Result<String, ReportError> {
+    let embedded = embed::embed(results, summary, embed::LIMIT);
+    let others = Language::ALL.into_iter().filter(|language| *language != first);
+    let bodies: Vec<Body> = std::iter::once(first)
+        .chain(others)
+        .map(|language| body(summary, &embedded, language))
+        .collect::<Result<_, _>>()?;
+    let page = templates(first)?.get_template("report.html")?.render(context! {
+        bodies,
+        data => embedded.json,
+        script => SCRIPT,
+    })?;
+    Ok(page)
+}
+
+fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Body, ReportError> {
+    let figures = charts::all(summary, language)?;
+    let missing: Vec<String> = [
+        ("start-up", text!(language, "missing-start-up")),
+        ("phases", text!(language, "missing-phases")),
+        ("memory", text!(language, "missing-memory")),
+        ("computing", text!(language, "missing-computing")),
+        ("work", text!(language, "missing-work")),
+        ("exits", text!(language, "missing-exits")),
     ]
     .into_iter()
     .filter(|(id, _)| !figures.iter().any(|figure| figure.id == *id))
     .map(|(_, what)| what)
     .collect();
-    let lists: Vec<Table> = [tables::crossings, tables::failures, tables::skipped, tables::notes]
-        .map(|table| table(summary))
-        .into();
-    let embedded = embed::embed(results, summary, embed::LIMIT);
+    let lists: Vec<Table> = [
+        tables::crossings,
+        quality::cold,
+        tables::failures,
+        tables::skipped,
+        tables::notes,
+        quality::trust,
+        quality::opinions,
+        quality::measuring,
+        quality::checks,
+    ]
+    .map(|table| table(summary, language))
+    .into();
     let mut chips: Vec<Option<usize>> =
         summary.headline.iter().map(|row| Some(paint::slot(&row.runtime))).collect();
     chips.push(None); // the noise floor
-    Ok(templates()?.get_template("report.html")?.render(context! {
-        host_line => words::host_line(summary),
+    let languages = Language::ALL.map(|one| {
+        context! { tag => one.tag(), name => one.name(), current => one == language }
+    });
+    let html = templates(language)?.get_template("body.html")?.render(context! {
+        languages,
+        host_line => words::host_line(&summary.host, language),
+        run_line => words::run_line(summary, language),
         tool => summary.tool,
-        started => summary.started,
-        took => duration(summary.duration_ns as f64),
-        trials => summary.trials,
         interrupted => summary.interrupted,
-        warnings => summary.host.warnings,
-        caveat => summary.kvm_caveat,
+        warnings => quality::host_warnings(summary, language),
+        caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
-        headline => tables::headline(summary),
+        headline => tables::headline(summary, language),
         chips,
-        sentences => words::sentences(summary),
+        sentences => words::sentences(summary, language),
         figures,
         missing => missing.join(", "),
         lists,
-        host => tables::host(summary),
-        method => words::method(),
+        host => tables::host(summary, language),
+        method => words::method(language),
         command => shell(&summary.command),
-        seed => summary.seed,
-        data_what => embedded.what,
-        data => embedded.json,
-    })?)
+        seed => summary.seed.to_string(),
+        data_what => embedded.what.in_words(language),
+    })?;
+    Ok(Body { tag: language.tag(), title: text!(language, "page-title"), html })
 }

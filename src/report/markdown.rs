@@ -2,76 +2,77 @@
 
 use std::fmt::Write;
 
-use super::format::{duration, shell};
+use super::format::shell;
+use super::quality;
 use super::summary::{MARK, Summary};
 use super::table::{Entry, Table};
 use super::tables;
 use super::words;
+use crate::language::{Language, text};
 
 /// Renders the whole report.
-pub fn render(summary: &Summary) -> String {
-    let mut text = String::from("# What isolation costs on this machine\n\n");
+pub fn render(summary: &Summary, language: Language) -> String {
+    let mut page = format!("# {}\n\n", text!(language, "page-heading"));
     let mut paragraph = |content: String| {
-        text.push_str(&content);
-        text.push_str("\n\n");
+        page.push_str(&content);
+        page.push_str("\n\n");
     };
-    paragraph(escape(&words::host_line(summary)));
-    paragraph(escape(&format!(
-        "{} · {} · {} trials in {}",
-        summary.tool,
-        summary.started,
-        summary.trials,
-        duration(summary.duration_ns as f64)
-    )));
+    paragraph(escape(&words::host_line(&summary.host, language)));
+    paragraph(escape(&words::run_line(summary, language)));
     if summary.interrupted {
-        paragraph("**Interrupted**: the run was stopped before its plan was done.".to_owned());
+        paragraph(format!("**{}**", text!(language, "page-interrupted")));
     }
-    words::sentences(summary).iter().for_each(|sentence| paragraph(escape(sentence)));
+    words::sentences(summary, language).iter().for_each(|sentence| paragraph(escape(sentence)));
     if let Some(caveat) = &summary.kvm_caveat {
-        paragraph(format!("> {MARK} {}", escape(caveat)));
+        paragraph(format!("> {MARK} {}", escape(&words::kvm_caveat(caveat, language))));
     }
-    summary.host.warnings.iter().for_each(|warning| paragraph(format!("> {}", escape(warning))));
+    quality::host_warnings(summary, language).iter().for_each(|one| paragraph(format!("> {}", escape(one))));
     let all = [
         tables::headline,
         tables::start_up,
         tables::phases,
         tables::memory,
-        |summary: &Summary| tables::work(summary, |_| true),
+        |summary: &Summary, language| tables::work(summary, language, |_| true),
         tables::crossings,
         tables::exits,
+        quality::cold,
         tables::failures,
         tables::skipped,
         tables::notes,
+        quality::trust,
+        quality::opinions,
+        quality::measuring,
+        quality::checks,
         tables::host,
     ];
-    for table in all.map(|table| table(summary)).iter().filter(|table| !table.rows.is_empty()) {
+    for table in all.map(|table| table(summary, language)).iter().filter(|table| !table.rows.is_empty()) {
         paragraph(markdown_table(table));
     }
-    paragraph("## How it was measured".to_owned());
-    words::method().iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
-    paragraph("## Run it again".to_owned());
+    paragraph(format!("## {}", text!(language, "page-method")));
+    words::method(language).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
+    paragraph(format!("## {}", text!(language, "page-again")));
     paragraph(indented(&shell(&summary.command)));
-    paragraph(escape(&format!("{}, seed {}.", summary.tool, summary.seed)));
-    text.truncate(text.trim_end().len());
-    text.push('\n');
-    text
+    paragraph(escape(&text!(language, "page-seed", tool = &summary.tool, seed = summary.seed.to_string())));
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    page
 }
 
 pub(super) fn markdown_table(table: &Table) -> String {
-    let mut text = format!("## {}\n\n", table.title);
+    let mut lines = format!("## {}\n\n", table.title);
     if !table.note.is_empty() {
-        let _ = write!(text, "{}\n\n", escape(&table.note));
+        let _ = write!(lines, "{}\n\n", escape(&table.note));
     }
     let line = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
-    text.push_str(&line(table.columns.iter().map(|column| escape(&column.name)).collect()));
-    text.push('\n');
+    lines.push_str(&line(table.columns.iter().map(|column| escape(&column.name)).collect()));
+    lines.push('\n');
     let rule = |numeric: bool| if numeric { "---:" } else { "---" }.to_owned();
-    text.push_str(&line(table.columns.iter().map(|column| rule(column.numeric)).collect()));
+    lines.push_str(&line(table.columns.iter().map(|column| rule(column.numeric)).collect()));
     for row in &table.rows {
-        text.push('\n');
-        text.push_str(&line(row.iter().map(cell).collect()));
+        lines.push('\n');
+        lines.push_str(&line(row.iter().map(cell).collect()));
     }
-    text
+    lines
 }
 
 fn cell(entry: &Entry) -> String {

@@ -12,9 +12,11 @@ use super::error::ReportError;
 use super::format::{bytes, bytes_range, duration, duration_range, plain, ratio, ratio_range, work_time};
 use super::html::templates;
 use super::markdown::{escape, markdown_table};
+use super::quality::host_warnings;
 use super::summary::{MARK, Summary};
 use super::table::{Entry, Table};
 use super::{file, render_all, words};
+use crate::language::Language;
 use crate::results::{BASELINE, PlannedWorkload, Results, WorkloadKind};
 use crate::stats::Verdict;
 
@@ -38,6 +40,17 @@ struct Host {
     summary: Summary,
 }
 
+impl Host {
+    /// What stands for the start-up of a runtime that gave a wrong or an impossible result.
+    fn invalid_start_up(&self, runtime: &str) -> Option<Entry> {
+        let cell = self.summary.cell(runtime, self.summary.start_up_workload.as_deref()?)?;
+        cell.invalid.as_ref().map(|_| Entry::new(INVALID))
+    }
+}
+
+/// In place of a number; the reason stands in the table of the hosts.
+const INVALID: &str = "invalid";
+
 #[derive(Serialize)]
 struct Link {
     target: String,
@@ -60,14 +73,14 @@ pub fn render_merged(runs: &[(String, Results)], folder: &Path) -> Result<Merged
         })
         .collect();
     for (host, (_, results)) in hosts.iter().zip(runs) {
-        render_all(results, &folder.join(&host.folder))?;
+        render_all(results, &folder.join(&host.folder), Language::English)?;
     }
     let tables = tables(&hosts);
     let links: Vec<Link> = hosts
         .iter()
         .map(|host| Link { target: format!("{}/index.html", host.folder), text: host.name.clone() })
         .collect();
-    let page = templates()?.get_template("tables.html")?.render(context! {
+    let page = templates(Language::English)?.get_template("tables.html")?.render(context! {
         title => TITLE,
         lines => [intro(&hosts)],
         caveats => caveats(&hosts),
@@ -90,7 +103,10 @@ fn intro(hosts: &[Host]) -> String {
 }
 
 fn caveats(hosts: &[Host]) -> Vec<String> {
-    let of = |host: &Host| Some(format!("{MARK} {}: {}", host.name, host.summary.kvm_caveat.as_ref()?));
+    let of = |host: &Host| {
+        let caveat = words::kvm_caveat(host.summary.kvm_caveat.as_ref()?, Language::English);
+        Some(format!("{MARK} {}: {caveat}", host.name))
+    };
     hosts.iter().filter_map(of).collect()
 }
 
@@ -127,7 +143,8 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         &of_start_up("Request → first output,"),
         |host, runtime| {
             let row = host.summary.headline.iter().find(|row| row.runtime == runtime)?;
-            suite.same_start_up(host, time(row.start_up.as_ref()?, duration, duration_range))
+            let entry = row.start_up.as_ref().map(|one| time(one, duration, duration_range));
+            suite.same_start_up(host, entry.or_else(|| host.invalid_start_up(runtime))?)
         },
     ));
     tables.push(table(
@@ -137,7 +154,8 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         &of_start_up("Exit → nothing is left,"),
         |host, runtime| {
             let row = host.summary.headline.iter().find(|row| row.runtime == runtime)?;
-            suite.same_start_up(host, time(row.teardown.as_ref()?, duration, duration_range))
+            let entry = row.teardown.as_ref().map(|one| time(one, duration, duration_range));
+            suite.same_start_up(host, entry.or_else(|| host.invalid_start_up(runtime))?)
         },
     ));
     tables.push(table(
@@ -147,7 +165,10 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         &of_start_up("Host memory,"),
         |host, runtime| {
             let row = host.summary.headline.iter().find(|row| row.runtime == runtime)?;
-            let estimate = &row.memory.as_ref()?.estimate;
+            let Some(memory) = &row.memory else {
+                return suite.same_start_up(host, host.invalid_start_up(runtime)?);
+            };
+            let estimate = &memory.estimate;
             let interval = estimate.interval.map(|interval| bytes_range(interval.low, interval.high));
             let entry = Entry { text: bytes(estimate.median), details: interval.into_iter().collect() };
             suite.same_start_up(host, entry)
@@ -165,7 +186,8 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         tables.push(table(hosts, &runtimes, &format!("Time of {name}"), &note, |host, runtime| {
             let cell = host.summary.cell(runtime, &workload.name)?;
             let range = |low, high| format!("{}–{}", work_time(low), work_time(high));
-            let entry = time(cell.work_time.as_ref()?, work_time, range);
+            let entry = cell.work_time.as_ref().map(|one| time(one, work_time, range));
+            let entry = entry.or_else(|| cell.invalid.as_ref().map(|_| Entry::new(INVALID)))?;
             Some(if suite.does_same(host, &workload.name) { entry } else { other_work() })
         }));
     }
@@ -220,6 +242,10 @@ fn union<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     known
 }
 
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
 /// Hosts as rows, runtimes as columns.
 fn table(
     hosts: &[Host],
@@ -228,7 +254,7 @@ fn table(
     note: &str,
     entry: impl Fn(&Host, &str) -> Option<Entry>,
 ) -> Table {
-    let mut table = Table::new(title, note, &["Host"], runtimes);
+    let mut table = Table::new(title, note, &["Host".to_owned()], &owned(runtimes));
     for host in hosts {
         let cells = runtimes.iter().map(|runtime| {
             let mut entry = entry(host, runtime).unwrap_or_else(Entry::missing);
@@ -245,11 +271,19 @@ fn table(
 
 /// Where each run was made.
 fn about(hosts: &[Host]) -> Table {
-    let mut table =
-        Table::new("Hosts", "", &["Host", "What it is", "isobench", "Started", "To be known"], &[]);
+    let mut table = Table::new(
+        "Hosts",
+        "",
+        &["Host", "What it is", "isobench", "Started", "To be known"].map(str::to_owned),
+        &[],
+    );
     for host in hosts {
         let summary = &host.summary;
-        let mut marks = summary.host.warnings.clone();
+        let mut marks = host_warnings(summary, Language::English);
+        let invalid = summary.cells.iter().filter_map(|cell| Some((cell, cell.invalid.as_ref()?)));
+        marks.extend(
+            invalid.map(|(cell, why)| format!("{} {} is invalid: {why}.", cell.runtime, cell.workload)),
+        );
         if summary.interrupted {
             marks.insert(0, "interrupted before its plan was done".to_owned());
         }
@@ -259,7 +293,7 @@ fn about(hosts: &[Host]) -> Table {
         }
         table.rows.push(vec![
             Entry::new(&host.name),
-            Entry::new(words::host_line(summary)),
+            Entry::new(words::host_line(&summary.host, Language::English)),
             Entry::new(&summary.tool),
             Entry::new(&summary.started),
             Entry::new(marks.join(" ")),

@@ -19,6 +19,7 @@ pub mod format;
 mod html;
 mod markdown;
 pub mod merge;
+pub mod quality;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;
@@ -34,6 +35,7 @@ use std::path::{Path, PathBuf};
 pub use error::ReportError;
 pub use summary::Summary;
 
+use crate::language::Language;
 use crate::results::Results;
 
 /// The files of one report.
@@ -48,11 +50,12 @@ pub struct Written {
 }
 
 /// Writes `index.html`, `report.md` and `results.json` into `folder`, which is made where missing.
+/// The page holds every language and opens in `language`, in which `report.md` is written.
 /// Everything is drawn before anything is written, and each file appears whole or not at all.
-pub fn render_all(results: &Results, folder: &Path) -> Result<Written, ReportError> {
+pub fn render_all(results: &Results, folder: &Path, language: Language) -> Result<Written, ReportError> {
     let summary = Summary::new(results);
-    let html = html::render(&summary, results)?;
-    let markdown = markdown::render(&summary);
+    let html = html::render(&summary, results, language)?;
+    let markdown = markdown::render(&summary, language);
     let written = Written {
         html: folder.join("index.html"),
         markdown: folder.join("report.md"),

@@ -8,8 +8,13 @@ use serde::Serialize;
 use super::cell::{self, Cell, Measured, Overhead, Relative};
 use super::clean;
 use super::failures::{self, Failure, Note};
+use super::format::plain;
+use super::quality::Quality;
 use super::trials::{self, ByRound, CellTrials};
-use crate::results::{BASELINE, CONTROL, HostFacts, PlannedWorkload, Results, SkippedRuntime, WorkloadKind};
+use crate::measure::host::SOFTWARE_EMULATION;
+use crate::results::{
+    BASELINE, CONTROL, Cold, During, HostFacts, NULL, PlannedWorkload, Results, SkippedRuntime, WorkloadKind,
+};
 use crate::runtime::trial::{Timeline, Trial};
 use crate::stats::{Interval, paired_ratio};
 
@@ -89,7 +94,13 @@ pub struct Summary {
     /// Runtimes that are virtual machines.
     pub virtual_machines: Vec<String>,
     /// What colours every number of a virtual machine here; `None` on plain hardware KVM.
-    pub kvm_caveat: Option<String>,
+    pub kvm_caveat: Option<KvmCaveat>,
+    /// How far the numbers can be trusted.
+    pub quality: Quality,
+    /// What the host did during the run.
+    pub during: Option<During>,
+    /// What was dropped before the cold trials.
+    pub cold: Option<Cold>,
 }
 
 impl Summary {
@@ -136,7 +147,10 @@ impl Summary {
             failures: failures::failures(&grouped),
             skipped: results.skipped.clone(),
             notes: failures::notes(&grouped),
-            kvm_caveat: kvm_caveat(&results.host, !virtual_machines.is_empty()),
+            quality: Quality::new(results, &grouped, &cells, start_up_workload.as_deref()),
+            during: results.during,
+            cold: results.plan.cold,
+            kvm_caveat: KvmCaveat::of(&results.host).filter(|_| !virtual_machines.is_empty()),
             runtimes,
             workloads,
             start_up_workload,
@@ -174,12 +188,22 @@ pub(super) fn group(results: &Results) -> Vec<CellTrials<'_>> {
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     let mut cells: Vec<CellTrials> = Vec::new();
     for trial in &results.trials {
+        if trial.runtime == NULL || trial.is_cold() {
+            continue;
+        }
         let key = (trial.runtime.as_str(), trial.workload.as_str());
         let place = *places.entry(key).or_insert_with(|| {
-            cells.push(CellTrials { runtime: key.0, workload: key.1, all: Vec::new() });
+            cells.push(CellTrials {
+                runtime: key.0,
+                workload: key.1,
+                all: Vec::new(),
+                invalid: emulated(&results.host, key.0),
+            });
             cells.len() - 1
         });
-        cells[place].all.push(trial);
+        let cell = &mut cells[place];
+        cell.invalid = cell.invalid.take().or_else(|| failures::distrust(trial));
+        cell.all.push(trial);
     }
     let rank =
         |name: &str, known: Vec<&str>| known.iter().position(|known| *known == name).unwrap_or(usize::MAX);
@@ -196,6 +220,15 @@ pub(super) fn group(results: &Results) -> Vec<CellTrials<'_>> {
         )
     });
     cells
+}
+
+/// Why a virtual machine's figures say nothing on a host whose own CPU is emulated by software: what passes for
+/// KVM there is an emulation of it.
+fn emulated(host: &HostFacts, runtime: &str) -> Option<String> {
+    let is_emulated = host.hypervisor.as_deref() == Some(SOFTWARE_EMULATION);
+    (is_emulated && VIRTUAL_MACHINES.contains(&runtime)).then(|| {
+        format!("impossible: this host is itself emulated ({SOFTWARE_EMULATION}), so KVM here is software emulation")
+    })
 }
 
 /// The planned workloads, and any that only the trials name.
@@ -255,6 +288,12 @@ fn computing(grouped: &[CellTrials], kinds: &HashMap<&str, WorkloadKind>) -> BTr
         let series = trials::by_round(&cell.timed(), cell::work_time);
         times.entry(cell.runtime).or_default().insert(cell.workload, series);
     }
+    // Without one of its workloads a runtime's score is of another make-up.
+    let is_broken = |runtime: &str| {
+        let of_cpu = |cell: &&CellTrials| kinds.get(cell.workload) == Some(&WorkloadKind::Cpu);
+        grouped.iter().filter(of_cpu).any(|cell| cell.runtime == runtime && cell.invalid.is_some())
+    };
+    times.retain(|runtime, _| !is_broken(runtime));
     let Some(baseline) = times.get(BASELINE) else { return BTreeMap::new() };
     // Per round, the sum of the logarithms of both, over the workloads that both have.
     let scores = |own: &BTreeMap<&str, ByRound>| {
@@ -308,29 +347,30 @@ fn is_virtual_machine(runtime: &str, grouped: &[CellTrials]) -> bool {
         || grouped.iter().any(|cell| cell.runtime == runtime && cell.all.iter().any(shows_it))
 }
 
-/// What colours the numbers of virtual machines on `host`; `None` on plain hardware KVM.
-pub(super) fn kvm_caveat(host: &HostFacts, any_vm: bool) -> Option<String> {
-    if !any_vm {
-        return None;
-    }
-    let Some(kvm) = &host.kvm else {
-        return Some(
-            "The KVM backend of this host is not known, so these numbers may not be what hardware KVM gives."
-                .to_owned(),
-        );
-    };
-    let backend = &kvm.backend;
-    match (kvm.software, kvm.nested) {
-        (true, true) => Some(format!(
-            "Measured on {backend}, a software KVM backend without VT-x or SVM, on a host that is itself a \
-             virtual machine: hardware KVM on bare metal gives other numbers."
-        )),
-        (true, false) => Some(format!(
-            "Measured on {backend}, a software KVM backend without VT-x or SVM: hardware KVM gives other numbers."
-        )),
-        (false, true) => Some(format!(
-            "Measured on nested KVM ({backend} inside a virtual machine): bare metal gives other numbers."
-        )),
-        (false, false) => None,
+/// Why the numbers of a virtual machine are not what plain hardware KVM gives. Each holds the backend's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KvmCaveat {
+    /// The backend is not known.
+    Unknown,
+    /// A software backend, on a host that is itself a virtual machine.
+    SoftwareNested(String),
+    /// A software backend.
+    Software(String),
+    /// Hardware KVM inside a virtual machine.
+    Nested(String),
+}
+
+impl KvmCaveat {
+    /// What colours the numbers of virtual machines on `host`; `None` on plain hardware KVM.
+    pub fn of(host: &HostFacts) -> Option<KvmCaveat> {
+        let Some(kvm) = &host.kvm else { return Some(KvmCaveat::Unknown) };
+        let backend = plain(&kvm.backend, 60).into_owned();
+        match (kvm.software, kvm.nested) {
+            (true, true) => Some(KvmCaveat::SoftwareNested(backend)),
+            (true, false) => Some(KvmCaveat::Software(backend)),
+            (false, true) => Some(KvmCaveat::Nested(backend)),
+            (false, false) => None,
+        }
     }
 }

@@ -2,11 +2,15 @@
 
 use std::fmt::Write;
 
+use unicode_width::UnicodeWidthStr;
+
 use super::format::plain;
+use super::quality;
 use super::summary::{MARK, Summary};
 use super::table::Table;
 use super::tables;
 use super::words;
+use crate::language::{Language, text};
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,34 +51,35 @@ const BAR: usize = 16;
 const CUT: f64 = 12.0;
 
 /// Renders the comparison.
-pub fn render(summary: &Summary, style: Style) -> String {
-    let mut text = String::new();
-    let headline = tables::headline(summary);
+pub fn render(summary: &Summary, language: Language, style: Style) -> String {
+    let mut page = String::new();
+    let headline = tables::headline(summary, language);
     if headline.rows.is_empty() {
-        text.push_str("No trial was run.\n");
+        let _ = writeln!(page, "{}", text!(language, "terminal-no-trial"));
     } else {
-        table(&mut text, &headline, &bars(summary), style);
-        text.push('\n');
+        table(&mut page, &headline, &bars(summary), style);
+        page.push('\n');
     }
-    for sentence in words::sentences(summary) {
-        let _ = writeln!(text, "{sentence}");
+    for sentence in words::sentences(summary, language) {
+        let _ = writeln!(page, "{sentence}");
     }
     if let Some(caveat) = &summary.kvm_caveat {
-        let _ = writeln!(text, "\n{}", style.paint("33", &format!("{MARK} {caveat}")));
+        let caveat = words::kvm_caveat(caveat, language);
+        let _ = writeln!(page, "\n{}", style.paint("33", &format!("{MARK} {caveat}")));
     }
-    for warning in &summary.host.warnings {
-        let _ = writeln!(text, "{}", style.paint("33", warning));
+    for warning in quality::host_warnings(summary, language) {
+        let _ = writeln!(page, "{}", style.paint("33", &warning));
     }
     if summary.interrupted {
-        let _ = writeln!(text, "\nInterrupted: the plan was not done.");
+        let _ = writeln!(page, "\n{}", text!(language, "page-interrupted"));
     }
-    for list in [tables::failures(summary), tables::skipped(summary)] {
+    for list in [tables::failures(summary, language), tables::skipped(summary, language)] {
         if !list.rows.is_empty() {
-            let _ = writeln!(text, "\n{}", style.bold(&list.title));
-            lines(&mut text, &list);
+            let _ = writeln!(page, "\n{}", style.bold(&list.title));
+            lines(&mut page, &list, language);
         }
     }
-    text
+    page
 }
 
 /// Bars of the start-up times, one per row of the headline.
@@ -102,7 +107,7 @@ fn bar(value: f64, full: f64) -> String {
 pub(super) fn table(text: &mut String, table: &Table, bars: &[String], style: Style) {
     let width = |column: usize| {
         let own = table.rows.iter().filter_map(|row| row.get(column));
-        let heading = table.columns[column].name.chars().count();
+        let heading = length(&table.columns[column].name);
         own.flat_map(|entry| entry.details.iter().chain([&entry.text]))
             .map(|text| length(text))
             .fold(heading, usize::max)
@@ -137,17 +142,19 @@ pub(super) fn table(text: &mut String, table: &Table, bars: &[String], style: St
 const MOST: usize = 12;
 
 /// A table of words, one row a line.
-fn lines(text: &mut String, table: &Table) {
+fn lines(page: &mut String, table: &Table, language: Language) {
     if table.rows.len() > MOST {
-        let _ = writeln!(text, "  {} lines, the first {MOST} of them:", table.rows.len());
+        let said = text!(language, "terminal-first-lines", all = table.rows.len(), shown = MOST);
+        let _ = writeln!(page, "  {said}");
     }
     for row in table.rows.iter().take(MOST) {
         let cells: Vec<_> =
             row.iter().map(|entry| plain(&entry.text, 160)).filter(|cell| !cell.is_empty()).collect();
-        let _ = writeln!(text, "  {}", cells.join("  "));
+        let _ = writeln!(page, "  {}", cells.join("  "));
     }
 }
 
+/// Columns that a terminal takes for it: Korean letters take two.
 fn length(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::synthetic::{HOSTILE, Synthetic};
 use super::*;
+use crate::language::Language;
 use crate::results::{BASELINE, CONTROL};
 use crate::runtime::trial::Exit;
 
@@ -17,9 +18,9 @@ struct Editions {
 fn render(results: &Results) -> Editions {
     let summary = Summary::new(results);
     Editions {
-        html: html::render(&summary, results).unwrap(),
-        markdown: markdown::render(&summary),
-        terminal: terminal::render(&summary, terminal::Style::default()),
+        html: html::render(&summary, results, Language::English).unwrap(),
+        markdown: markdown::render(&summary, Language::English),
+        terminal: terminal::render(&summary, Language::English, terminal::Style::default()),
         summary,
     }
 }
@@ -33,10 +34,10 @@ impl Editions {
 #[test]
 fn every_edition_says_the_same() {
     let editions = render(&Synthetic::default().results());
-    for sentence in words::sentences(&editions.summary) {
+    for sentence in words::sentences(&editions.summary, Language::English) {
         assert!(editions.html.contains(&sentence) && editions.terminal.contains(&sentence), "{sentence}");
     }
-    for entry in tables::headline(&editions.summary).rows.iter().flatten() {
+    for entry in tables::headline(&editions.summary, Language::English).rows.iter().flatten() {
         for edition in editions.all() {
             assert!(
                 entry.details.iter().chain([&entry.text]).all(|text| edition.contains(text)),
@@ -65,7 +66,7 @@ fn a_software_backend_is_named_beside_every_number_of_a_virtual_machine() {
         );
     }
     for table in [tables::headline, tables::start_up, tables::phases, tables::memory, tables::exits] {
-        let table = table(&editions.summary);
+        let table = table(&editions.summary, Language::English);
         assert!(table.rows.iter().all(|row| row[0].text != "microvm"), "{}", table.title);
     }
     let hardware = render(&Synthetic { software_kvm: false, ..Synthetic::default() }.results());
@@ -182,7 +183,7 @@ fn the_control_is_the_noise_floor_and_equal_things_are_called_so() {
         container.start_up.as_ref().unwrap().relative.as_ref().unwrap().verdict,
         crate::stats::Verdict::Larger
     );
-    let table = tables::headline(&summary);
+    let table = tables::headline(&summary, Language::English);
     assert_eq!(table.rows.last().unwrap()[0].text, "noise floor");
     assert!(summary.cell(CONTROL, "noop").is_some() && !summary.runtimes.contains(&CONTROL.to_owned()));
 }
@@ -209,7 +210,7 @@ fn a_default_run_makes_a_light_page() {
 fn three_files_are_written() {
     let folder = tempfile::tempdir().unwrap();
     let results = Synthetic { rounds: 6, ..Synthetic::default() }.results();
-    let written = render_all(&results, &folder.path().join("new")).unwrap();
+    let written = render_all(&results, &folder.path().join("new"), Language::English).unwrap();
     assert_eq!(file::read(&written.results).unwrap(), results);
     assert_eq!(std::fs::read_dir(folder.path().join("new")).unwrap().count(), 3);
     assert!(std::fs::read_to_string(&written.html).unwrap().ends_with("</html>\n"));
@@ -218,8 +219,12 @@ fn three_files_are_written() {
 #[test]
 fn colours_only_when_asked() {
     let summary = Summary::new(&Synthetic::default().results());
-    assert!(!terminal::render(&summary, terminal::Style { colour: false }).contains('\u{1b}'));
-    assert!(terminal::render(&summary, terminal::Style { colour: true }).contains('\u{1b}'));
+    assert!(
+        !terminal::render(&summary, Language::English, terminal::Style { colour: false }).contains('\u{1b}')
+    );
+    assert!(
+        terminal::render(&summary, Language::English, terminal::Style { colour: true }).contains('\u{1b}')
+    );
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! Guards against results that cannot be. A trial that fails one is kept and told as failed, with the reason;
 //! no figure rests on it.
 
-use super::trial::{SelfReport, Timeline, Trial};
+use super::trial::{GuestClock, SelfReport, Timeline, Trial};
 
 /// A part that is over sooner says more about reading the clock, some 20 to 100 ns, than about the work.
 const SHORTEST_NS: u64 = 1_000;
@@ -18,7 +18,50 @@ fn with_tolerance(ns: u64) -> u64 {
 /// Why what `trial` says cannot be, in one clause; `None` when nothing speaks against it.
 pub fn impossibility(trial: &Trial) -> Option<String> {
     out_of_order(&trial.timeline)
+        .or_else(|| trial.guest_clock.and_then(of_guest_clock))
+        .or_else(|| no_machine(trial))
         .or_else(|| trial.self_report.as_ref().and_then(|report| of_work(report, &trial.timeline)))
+}
+
+/// The guest's clock beside the host's: two readings of each, of which the second pair may lie a little apart.
+fn of_guest_clock(clock: GuestClock) -> Option<String> {
+    let GuestClock { guest_ns, host_ns } = clock;
+    let tolerance = host_ns / 100 + READING_NS;
+    (guest_ns.abs_diff(host_ns) > tolerance).then(|| {
+        format!(
+            "impossible: while the host's clock ran {host_ns} ns the guest's ran {guest_ns} ns, so the two run at different rates"
+        )
+    })
+}
+
+/// How far the readings of two clocks lie apart at most, where nobody was interrupted between them three times in a row.
+const READING_NS: u64 = 200_000;
+
+/// A virtual machine that ran without KVM noticing ran on something else.
+fn no_machine(trial: &Trial) -> Option<String> {
+    let is_ours = matches!(trial.runtime.as_str(), "microvm" | "linuxvm") && trial.exit.is_success();
+    let crossings = &trial.crossings;
+    let ran = trial.cpu.guest_ns.is_some_and(|ns| ns > 0);
+    (is_ours && !ran && crossings.vm_exits.is_empty() && crossings.kvm_stats.is_empty()).then(|| {
+        "impossible: it ran as a virtual machine, but KVM ran nothing, so this was software emulation"
+            .to_owned()
+    })
+}
+
+/// Little's law: in a steady state as many sandboxes are there at once as are made in a second times the seconds that
+/// each is there (Little, *Operations Research* 9, 1961). Why `per_second` sandboxes of `latency_ns` each cannot come from
+/// `concurrency` starters, in one clause; `None` when they can. Fewer at once than starters is possible: these wait.
+pub fn beyond_littles_law(per_second: f64, latency_ns: f64, concurrency: u32) -> Option<String> {
+    let at_once = per_second * latency_ns / 1e9;
+    // 2 %: the first and the last ones reach beyond the window.
+    let is_possible = at_once <= f64::from(concurrency) * 1.02;
+    (!is_possible).then(|| {
+        format!(
+            "impossible: {per_second:.0} sandboxes a second of {:.3} ms each are {at_once:.1} at once, but there were only \
+             {concurrency} starters",
+            latency_ns / 1e6
+        )
+    })
 }
 
 /// Moments that one clock cannot have given in this order.
@@ -99,12 +142,35 @@ mod tests {
     }
 
     #[test]
+    fn creation_rates_keep_to_littles_law() {
+        // 1,000 a second of 2 ms each are two at once.
+        assert_eq!(beyond_littles_law(1_000.0, 2e6, 2), None);
+        assert_eq!(beyond_littles_law(400.0, 2e6, 2), None, "starters may wait");
+        let reason = beyond_littles_law(2_000.0, 2e6, 2).unwrap();
+        assert!(reason.contains("4.0 at once") && reason.contains("only 2 starters"), "{reason}");
+        assert!(
+            beyond_littles_law(f64::NAN, 2e6, 2).is_some()
+                && beyond_littles_law(1.0, f64::INFINITY, 2).is_some()
+        );
+    }
+
+    #[test]
     fn what_cannot_be_is_named() {
         assert!(reason(|_, report| report.elapsed_ns = 40).contains("less than a clock can measure"));
         assert!(reason(|_, report| report.work = u64::MAX).contains("more than any CPU does"));
         assert!(reason(|timeline, _| timeline.exited_ns = Some(0)).contains("stepped back"));
         assert!(reason(|timeline, _| timeline.torn_down_ns = Some(1)).contains("stepped back"));
         assert!(reason(|timeline, _| timeline.first_output_ns = Some(0)).contains("stepped back"));
+        // By the two clocks themselves: slower and faster.
+        for guest_ns in [50_000_000, 103_000_000] {
+            let clock = GuestClock { guest_ns, host_ns: 100_000_000 };
+            assert!(of_guest_clock(clock).unwrap().contains("different rates"));
+        }
+        assert_eq!(of_guest_clock(GuestClock { guest_ns: 100_900_000, host_ns: 100_000_000 }), None);
+        let mut emulated = working();
+        emulated.runtime = "microvm".to_owned();
+        (emulated.cpu.guest_ns, emulated.crossings) = (None, super::super::trial::Crossings::default());
+        assert!(impossibility(&emulated).unwrap().contains("software emulation"));
         // A guest whose clock runs twice as fast.
         assert!(reason(|_, report| report.elapsed_ns *= 2).contains("different rates"));
     }

@@ -19,18 +19,6 @@ pub enum Verdict {
     TooFewRounds,
 }
 
-impl Verdict {
-    /// The verdict on a ratio of times, in words.
-    pub fn of_time(self) -> &'static str {
-        match self {
-            Verdict::Larger => "slower",
-            Verdict::Smaller => "faster",
-            Verdict::NoMeasurableDifference => "no measurable difference",
-            Verdict::TooFewRounds => "too few rounds to tell",
-        }
-    }
-}
-
 /// Judges `ratio` against the A/A control's interval `noise_floor`. There is no measurable difference
 /// when the ratio's own interval holds 1, or when the ratio lies inside the noise floor. The floor
 /// counts on both sides of 1, since which of two equal things came out ahead is chance.

@@ -22,7 +22,10 @@ const SETTLING: Duration = Duration::from_secs(30);
 
 /// The `isobench` program under test.
 pub fn isobench() -> assert_cmd::Command {
-    assert_cmd::Command::new(env!("CARGO_BIN_EXE_isobench"))
+    let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_isobench"));
+    // In English, whatever this machine speaks.
+    command.env("LC_ALL", "C");
+    command
 }
 
 // ---- programs ------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ use super::super::tables;
 use super::Figure;
 use super::paint::{Area, INK, MUTED, Painted, Side, Size, WIDTH, draw, name, of_runtime, write};
 use super::scale::{Frame, Scale};
+use crate::language::{Language, text};
 
 const ROW: i32 = 24;
 const TOP: i32 = 26;
@@ -18,9 +19,9 @@ const TOP: i32 = 26;
 const MOST: usize = 12;
 
 /// One of the two panels: its heading, the number it shows, how that is written.
-type Panel = (&'static str, fn(&ExitSummary) -> f64, fn(f64) -> String);
+type Panel = (String, fn(&ExitSummary) -> f64, fn(f64) -> String);
 
-pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
+pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, ReportError> {
     let rows: Vec<(&Cell, &ExitSummary)> = summary
         .start_up_cells()
         .flat_map(|cell| cell.exits.iter().take(MOST).map(move |exit| (cell, exit)))
@@ -30,8 +31,10 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
     }
     let several = rows.iter().any(|(cell, _)| cell.runtime != rows[0].0.runtime);
     let height = TOP + ROW * rows.len() as i32;
-    let panels: [Panel; 2] =
-        [("Exits", |exit| exit.count, count), ("Time in the VMM", |exit| exit.handled_ns, duration)];
+    let panels: [Panel; 2] = [
+        (text!(language, "column-exits"), |exit| exit.count, count),
+        (text!(language, "chart-time-in-vmm"), |exit| exit.handled_ns, duration),
+    ];
     let middle = WIDTH as i32 / 2 + 70;
     let frames = [
         Frame { left: 170, right: 70, to: middle, top: TOP, ..Frame::new(height) },
@@ -39,8 +42,8 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
     ];
     let most =
         rows.iter().map(|(cell, exit)| format!("{}: {} {}", cell.runtime, count(exit.count), exit.reason));
-    let alternative =
-        format!("VM exits of one trial by reason. {}.", most.take(4).collect::<Vec<_>>().join("; "));
+    let most = most.take(4).collect::<Vec<_>>().join("; ");
+    let alternative = text!(language, "chart-exits-alternative", most = most);
     let svg = draw(frames[0].height(), &alternative, |area| {
         for (frame, panel) in frames.iter().zip(&panels) {
             draw_panel(area, frame, panel, &rows)?;
@@ -68,12 +71,10 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
     })?;
     Ok(Some(Figure {
         id: "exits",
-        title: "VM exits by reason".to_owned(),
-        caption: "Each exit leaves the guest for the host, as a system call leaves a program for the kernel. What the \
-                  workload asks of its own guest kernel does not appear here: it never reaches the host."
-            .to_owned(),
+        title: text!(language, "table-exits"),
+        caption: text!(language, "chart-exits-caption"),
         svg,
-        tables: vec![tables::exits(summary)],
+        tables: vec![tables::exits(summary, language)],
     }))
 }
 

@@ -10,18 +10,19 @@ use super::super::{tables, words};
 use super::Figure;
 use super::paint::{INK, MUTED, Side, Size, draw, name, of_runtime, write};
 use super::scale::{Frame, Scale};
+use crate::language::{Language, text};
 
 const ROW: i32 = 52;
 
 /// A part of a bar: what it is, how many bytes, how strong its colour.
-type Part = (&'static str, f64, f64);
+type Part = (String, f64, f64);
 
-pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
+pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, ReportError> {
     let rows: Vec<(&Cell, Vec<Part>)> = summary
         .runtimes
         .iter()
         .filter_map(|runtime| sampled_cell(summary, runtime))
-        .filter_map(|cell| Some((cell, parts(cell.footprint.as_ref()?))))
+        .filter_map(|cell| Some((cell, parts(cell.footprint.as_ref()?, language))))
         .filter(|(_, parts)| !parts.is_empty())
         .collect();
     if rows.is_empty() {
@@ -30,7 +31,7 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
     let total = |parts: &[Part]| parts.iter().map(|part| part.1).sum::<f64>();
     let scale = Scale::bytes(rows.iter().map(|(_, parts)| total(parts)).fold(0.0, f64::max));
     let frame = Frame::new(ROW * rows.len() as i32);
-    let alternative = format!("Host memory of one sandbox per runtime. {}", words::memory(summary));
+    let alternative = format!("{}. {}", text!(language, "table-memory"), words::memory(summary, language));
     let svg = draw(frame.height(), &alternative, |area| {
         frame.draw(area, &scale, bytes)?;
         for (row, (cell, parts)) in rows.iter().enumerate() {
@@ -54,13 +55,10 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
     })?;
     Ok(Some(Figure {
         id: "memory",
-        title: "Host memory of one sandbox".to_owned(),
-        caption: "Peak PSS, and after it in the palest shade the kernel memory charged to its cgroup, where it has one. For \
-                  a virtual machine PSS falls in two: guest memory that was touched (not the amount it was given), and \
-                  what the VMM needs itself."
-            .to_owned(),
+        title: text!(language, "table-memory"),
+        caption: text!(language, "chart-memory-caption"),
         svg,
-        tables: vec![tables::memory(summary)],
+        tables: vec![tables::memory(summary, language)],
     }))
 }
 
@@ -71,16 +69,19 @@ fn sampled_cell<'a>(summary: &'a Summary, runtime: &str) -> Option<&'a Cell> {
         .or_else(|| summary.cells.iter().find(|cell| cell.runtime == runtime && cell.footprint.is_some()))
 }
 
-fn parts(footprint: &FootprintSummary) -> Vec<Part> {
+fn parts(footprint: &FootprintSummary, language: Language) -> Vec<Part> {
     let median = |estimate: &Option<super::super::cell::Estimate>| estimate.as_ref().map(|one| one.median);
     let mut parts = Vec::new();
     match (median(&footprint.guest_touched), median(&footprint.vmm_pss), median(&footprint.pss_peak)) {
-        (Some(guest), Some(own), _) => parts.extend([("guest touched", guest, 1.0), ("VMM", own, 0.6)]),
-        (_, _, Some(pss)) => parts.push(("PSS", pss, 1.0)),
+        (Some(guest), Some(own), _) => parts.extend([
+            (text!(language, "part-guest-touched"), guest, 1.0),
+            (text!(language, "part-vmm"), own, 0.6),
+        ]),
+        (_, _, Some(pss)) => parts.push((text!(language, "part-pss"), pss, 1.0)),
         _ => {}
     }
     if let Some(kernel) = median(&footprint.cgroup_kernel) {
-        parts.push(("kernel", kernel, 0.3));
+        parts.push((text!(language, "part-kernel"), kernel, 0.3));
     }
     parts
 }

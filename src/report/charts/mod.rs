@@ -14,6 +14,8 @@ use serde::Serialize;
 use super::error::ReportError;
 use super::summary::{MARK, Summary};
 use super::table::Table;
+use super::words;
+use crate::language::Language;
 
 /// A chart with everything a reader needs who cannot see it.
 #[derive(Clone, Debug, Serialize)]
@@ -31,14 +33,14 @@ pub struct Figure {
 }
 
 /// Every chart for which there is data, in the report's order.
-pub fn all(summary: &Summary) -> Result<Vec<Figure>, ReportError> {
+pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
     let charts =
         [start_up::figure, phases::figure, memory::figure, work::computing, work::other, exits::figure];
     let mut figures = Vec::new();
     for chart in charts {
-        if let Some(mut figure) = chart(summary)? {
+        if let Some(mut figure) = chart(summary, language)? {
             if let Some(caveat) = summary.kvm_caveat.as_ref().filter(|_| figure.svg.contains(MARK)) {
-                figure.caption.push_str(&format!(" {MARK} {caveat}"));
+                figure.caption.push_str(&format!(" {MARK} {}", words::kvm_caveat(caveat, language)));
             }
             figures.push(figure);
         }

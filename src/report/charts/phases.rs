@@ -9,6 +9,7 @@ use super::super::{tables, words};
 use super::Figure;
 use super::paint::{INK, MUTED, Side, Size, draw, name, of_runtime, write};
 use super::scale::{Frame, Scale};
+use crate::language::{Language, text};
 use crate::runtime::trial::Phase;
 
 const ROW: i32 = 20;
@@ -20,7 +21,7 @@ const MOST: usize = 24;
 /// A runtime this much slower than the fastest is cut off, or nothing of the others could be seen.
 const CUT: f64 = 12.0;
 
-pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
+pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, ReportError> {
     let (told, silent): (Vec<_>, Vec<_>) =
         summary.waterfalls.iter().partition(|one| one.timeline.phases.len() > 1);
     if told.is_empty() {
@@ -33,8 +34,8 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
     let scale = Scale::linear(limit);
     let height: i32 = rows.iter().map(|(_, phases)| ROW * (phases.len() as i32 + 1) + GAP).sum();
     let frame = Frame { left: 170, right: 84, ..Frame::new(height) };
-    let alternative =
-        format!("Phases of the median trial per runtime. {}", words::longest_phases(summary).join(" "));
+    let said = words::longest_phases(summary, language).join(" ");
+    let alternative = format!("{}. {said}", text!(language, "table-phases"));
     let svg = draw(frame.height(), &alternative, |area| {
         frame.draw(area, &scale, duration)?;
         let mut y = frame.top + ROW / 2;
@@ -43,16 +44,16 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
             write(area, &name(&summary.label(&waterfall.runtime)), (2, y), Side::After, Size::Label, &INK)?;
             let bottom = y + ROW * phases.len() as i32 + ROW / 2;
             let milestones = [
-                (waterfall.timeline.entered_ns, "entered"),
-                (waterfall.timeline.first_output_ns, "first output"),
+                (waterfall.timeline.entered_ns, text!(language, "milestone-entered"), Side::Before),
+                (waterfall.timeline.first_output_ns, text!(language, "milestone-first-output"), Side::After),
             ];
-            for (at, what) in milestones {
+            for (at, what, side) in milestones {
                 let Some(at) = at.map(|ns| ns as f64).filter(|ns| *ns <= limit) else { continue };
                 let x = frame.x(&scale, at);
                 area.draw(&PathElement::new([(x, y + ROW / 2), (x, bottom)], INK.mix(0.55).stroke_width(1)))?;
-                let (side, x) = if what == "entered" { (Side::Before, x + 4) } else { (Side::After, x - 4) };
                 // Two close milestones do not run into each other: one stands left of its line, one right.
-                write(area, what, (x, y), side, Size::Small, &MUTED)?;
+                let x = if matches!(side, Side::Before) { x + 4 } else { x - 4 };
+                write(area, &what, (x, y), side, Size::Small, &MUTED)?;
             }
             for phase in phases {
                 y += ROW;
@@ -69,20 +70,21 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         }
         Ok(())
     })?;
-    let mut caption = words::longest_phases(summary).join(" ");
+    let mut caption = said;
     if !silent.is_empty() {
         let names: Vec<_> = silent.iter().map(|one| summary.label(&one.runtime)).collect();
-        caption.push_str(&format!(" Not seen from outside: the phases of {}.", names.join(", ")));
+        caption =
+            format!("{caption} {}", text!(language, "chart-phases-silent", runtimes = names.join(", ")));
     }
     if rows.iter().any(|(one, phases)| one.timeline.phases.len() > phases.len()) {
-        caption.push_str(&format!(" Only the {MOST} longest phases of each are drawn."));
+        caption = format!("{caption} {}", text!(language, "chart-phases-longest", count = MOST));
     }
     Ok(Some(Figure {
         id: "phases",
-        title: "Where the time goes".to_owned(),
+        title: text!(language, "chart-phases"),
         caption,
         svg,
-        tables: vec![tables::phases(summary)],
+        tables: vec![tables::phases(summary, language)],
     }))
 }
 

@@ -10,10 +10,11 @@ use super::super::{tables, words};
 use super::Figure;
 use super::paint::{INK, Side, Size, draw, name, of_runtime, write};
 use super::scale::{Frame, Scale};
+use crate::language::{Language, text};
 
 const ROW: i32 = 40;
 
-pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
+pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, ReportError> {
     let cells: Vec<_> = summary.start_up_cells().filter(|cell| !cell.start_up_points.is_empty()).collect();
     let points = || cells.iter().flat_map(|cell| &cell.start_up_points).copied();
     if cells.is_empty() {
@@ -22,7 +23,7 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
     let scale = Scale::logarithmic(points().fold(f64::INFINITY, f64::min), points().fold(0.0, f64::max));
     let frame = Frame::new(ROW * cells.len() as i32);
     let alternative =
-        format!("Start-up times per runtime on a logarithmic axis. {}", words::start_up(summary));
+        text!(language, "chart-start-up-alternative", said = words::start_up(summary, language));
     let svg = draw(frame.height(), &alternative, |area| {
         frame.draw(area, &scale, duration)?;
         for (row, cell) in cells.iter().enumerate() {
@@ -50,19 +51,16 @@ pub fn figure(summary: &Summary) -> Result<Option<Figure>, ReportError> {
         }
         Ok(())
     })?;
-    let mut caption =
-        "Each dot is one trial, the bar and the number are the median. The axis is logarithmic: equal \
-                       distances are equal factors."
-            .to_owned();
+    let mut caption = text!(language, "chart-start-up-caption");
     if cells.iter().any(is_thinned) {
-        caption.push_str(" Of many trials, evenly spaced quantiles are shown, the extremes included.");
+        caption = format!("{caption} {}", text!(language, "chart-start-up-thinned"));
     }
     Ok(Some(Figure {
         id: "start-up",
-        title: "Start-up: request to first output".to_owned(),
+        title: text!(language, "chart-start-up"),
         caption,
         svg,
-        tables: vec![tables::start_up(summary)],
+        tables: vec![tables::start_up(summary, language)],
     }))
 }
 

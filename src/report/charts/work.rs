@@ -11,6 +11,7 @@ use super::super::{tables, words};
 use super::Figure;
 use super::paint::{Area, BAND, INK, MUTED, Painted, Side, Size, draw, name, of_runtime, write};
 use super::scale::{Frame, Scale};
+use crate::language::{Language, text};
 use crate::results::{BASELINE, CONTROL, WorkloadKind};
 use crate::stats::Interval;
 
@@ -24,18 +25,19 @@ struct Group<'a> {
 }
 
 /// Computing alone, where differences are small, on an axis of its own.
-pub fn computing(summary: &Summary) -> Result<Option<Figure>, ReportError> {
-    let alternative = words::computing(summary);
-    let tables = vec![tables::work(summary, is_computing)];
-    figure(summary, ("computing", "Computing: time for the same work"), is_computing, &alternative, tables)
+pub fn computing(summary: &Summary, language: Language) -> Result<Option<Figure>, ReportError> {
+    let alternative = words::computing(summary, language);
+    let tables = vec![tables::work(summary, language, is_computing)];
+    let heading = ("computing", text!(language, "chart-computing"));
+    figure(summary, language, heading, is_computing, &alternative, tables)
 }
 
 /// Memory, system calls and programs of the user's.
-pub fn other(summary: &Summary) -> Result<Option<Figure>, ReportError> {
-    let alternative = "The table below has the numbers.";
-    let tables = vec![tables::work(summary, |kind| !is_computing(kind))];
-    let heading = ("work", "Memory and system calls: time for the same work");
-    figure(summary, heading, |kind| !is_computing(kind), alternative, tables)
+pub fn other(summary: &Summary, language: Language) -> Result<Option<Figure>, ReportError> {
+    let alternative = text!(language, "chart-see-table");
+    let tables = vec![tables::work(summary, language, |kind| !is_computing(kind))];
+    let heading = ("work", text!(language, "chart-work"));
+    figure(summary, language, heading, |kind| !is_computing(kind), &alternative, tables)
 }
 
 fn is_computing(kind: WorkloadKind) -> bool {
@@ -44,7 +46,8 @@ fn is_computing(kind: WorkloadKind) -> bool {
 
 fn figure(
     summary: &Summary,
-    (id, title): (&'static str, &str),
+    language: Language,
+    (id, title): (&'static str, String),
     of_kind: fn(WorkloadKind) -> bool,
     alternative: &str,
     tables: Vec<Table>,
@@ -69,7 +72,7 @@ fn figure(
         if high / low > 2.5 { Scale::logarithmic(low.max(1e-6), high) } else { Scale::around(low, high) };
     let height = groups.iter().map(|group| LINE * group.points.len() as i32 + GAP).sum();
     let frame = Frame { left: 110, right: 180, ..Frame::new(height) };
-    let alternative = format!("{title}, relative to process, per workload. {alternative}");
+    let alternative = text!(language, "chart-work-alternative", title = &title, said = alternative);
     let svg = draw(frame.height(), &alternative, |area| {
         frame.draw(area, &scale, ratio)?;
         let mut y = frame.top + GAP / 2;
@@ -92,12 +95,12 @@ fn figure(
     })?;
     Ok(Some(Figure {
         id,
-        title: title.to_owned(),
-        caption: format!(
-            "Relative to process = 1; further right is slower. Whiskers are 95 % intervals, the grey band is the noise \
-             floor: what process differs by from itself.{}",
-            if high / low > 2.5 { " The axis is logarithmic." } else { "" }
-        ),
+        title,
+        caption: if high / low > 2.5 {
+            format!("{} {}", text!(language, "chart-work-caption"), text!(language, "axis-logarithmic"))
+        } else {
+            text!(language, "chart-work-caption")
+        },
         svg,
         tables,
     }))

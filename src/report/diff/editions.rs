@@ -10,7 +10,9 @@ use super::super::html::templates;
 use super::super::markdown::{escape, markdown_table};
 use super::super::table::{Entry, Table};
 use super::super::terminal::{self, Style};
+use super::super::words::verdict_of_time;
 use super::{Diff, Finding, Metric, Row, Side};
+use crate::language::Language;
 use crate::stats::{Change, Verdict};
 
 const TITLE: &str = "What changed between two runs";
@@ -51,7 +53,7 @@ pub fn markdown(diff: &Diff, limit: Option<f64>) -> String {
 
 /// As a page that loads nothing.
 pub fn html(diff: &Diff, limit: Option<f64>) -> Result<String, ReportError> {
-    Ok(templates()?.get_template("tables.html")?.render(context! {
+    Ok(templates(Language::English)?.get_template("tables.html")?.render(context! {
         title => TITLE,
         lines => lines(diff),
         caveats => [conclusion(diff, limit)],
@@ -120,10 +122,11 @@ fn tables(diff: &Diff) -> [Table; 2] {
     let mut compared = Table::new(
         "Changes",
         NOTE,
-        &["Runtime", "Workload", "Figure"],
-        &["Before", "After", "Change", "Noise", "Verdict"],
+        &["Runtime", "Workload", "Figure"].map(str::to_owned),
+        &["Before", "After", "Change", "Noise", "Verdict"].map(str::to_owned),
     );
-    let mut others = Table::new("Not comparable", "", &["Runtime", "Workload", "Figure", "Why"], &[]);
+    let mut others =
+        Table::new("Not comparable", "", &["Runtime", "Workload", "Figure", "Why"].map(str::to_owned), &[]);
     for row in &diff.rows {
         let names = [&row.runtime, &row.workload, row.metric.name()].map(Entry::new);
         match &row.finding {
@@ -171,11 +174,11 @@ fn changed(change: &Change) -> Entry {
     }
 }
 
-fn words(metric: Metric, verdict: Verdict) -> &'static str {
+fn words(metric: Metric, verdict: Verdict) -> String {
     match (metric, verdict) {
-        (Metric::Memory, Verdict::Larger) => "more",
-        (Metric::Memory, Verdict::Smaller) => "less",
-        (_, Verdict::TooFewRounds) => "too few trials to tell",
-        (_, verdict) => verdict.of_time(),
+        (Metric::Memory, Verdict::Larger) => "more".to_owned(),
+        (Metric::Memory, Verdict::Smaller) => "less".to_owned(),
+        (_, Verdict::TooFewRounds) => "too few trials to tell".to_owned(),
+        (_, verdict) => verdict_of_time(verdict, Language::English),
     }
 }
