@@ -7,6 +7,7 @@ pub mod language;
 pub mod measure;
 pub mod report;
 pub mod results;
+pub mod runs;
 pub mod runtime;
 pub mod stats;
 pub mod workload;

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 pub mod density;
 pub mod journal;
+pub mod maintenance;
 
 pub use crate::measure::host::checks::{Check, Grade};
 pub use crate::measure::host::during::During;
 pub use crate::measure::host::{HostFacts, KvmFacts};
+pub use crate::runtime::external::ExternalTool;
 pub use crate::runtime::null::NAME as NULL;
 use crate::runtime::spec::{Isolation, Limits};
 use crate::runtime::trial::Trial;
@@ -43,6 +45,9 @@ pub struct Results {
     pub host: HostFacts,
     /// Runtimes that could not take part.
     pub skipped: Vec<SkippedRuntime>,
+    /// The outside tools among the runtimes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<ExternalTool>,
     /// True when it was stopped before its plan was done.
     pub interrupted: bool,
     /// What the host did while it ran; missing where that was not looked at, or the run was killed.
@@ -50,6 +55,9 @@ pub struct Results {
     pub during: Option<During>,
     /// Every trial, in the order in which they ran. Those of [`NULL`] measure what measuring costs.
     pub trials: Vec<Trial>,
+    /// The maintenance experiment, where it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Box<maintenance::Maintenance>>,
 }
 
 /// What a comparison set out to do.

@@ -13,3 +13,4 @@ workload-syscall = makes null system calls
 workload-clock = reads the clock
 workload-files = creates, writes, reads and deletes small files
 workload-probe = tells what can be seen from inside
+workload-serve = answers each line of its input

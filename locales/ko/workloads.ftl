@@ -26,3 +26,5 @@ workload-clock = 시계를 읽는다
 workload-files = 작은 파일을 만들고 쓰고 읽고 지운다
 # source: 4a976ac5
 workload-probe = 안에서 무엇이 보이는지 알린다
+# source: 40693cee
+workload-serve = 입력의 줄마다 답한다

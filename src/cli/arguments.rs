@@ -10,10 +10,10 @@ use clap::builder::PossibleValuesParser;
 
 use super::Failure;
 use crate::experiment::suite::environment;
-use crate::image::{self, Image};
-use crate::runtime::RuntimeError;
-use crate::runtime::launcher::Kind;
-use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program};
+use crate::image::{self, Image, Overrides};
+use crate::runtime::launcher::{Kind, Launcher};
+use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, set_variable};
+use crate::runtime::{Runtime, RuntimeError, external};
 use crate::workload::catalogue;
 use crate::workload::program::{find_in_root, resolve_program};
 
@@ -58,28 +58,44 @@ impl SandboxArguments {
         Ok(LaunchSpec { program, argv, ..self.template()? })
     }
 
+    /// A spec for a clone of a saved snapshot, with `arguments` in place of its program's own, where there are any.
+    pub fn spec_from_snapshot(&self, snapshot: &Path, arguments: &[OsString]) -> Result<LaunchSpec, Failure> {
+        let argv = arguments.iter().map(c_string).collect::<Result<_, _>>()?;
+        Ok(LaunchSpec { snapshot: Some(snapshot.to_owned()), argv, ..self.template_over(Vec::new())? })
+    }
+
     /// The same with no program yet.
     pub fn template(&self) -> Result<LaunchSpec, Failure> {
         self.template_over(environment())
     }
 
-    /// A spec for `command` in an image, of which `root` is the root filesystem, and what else is to be
-    /// known about the run.
+    /// A spec for a command in an image, of which `root` is the root filesystem. Whoever is asked for to run it
+    /// is looked up there.
     pub fn spec_in_image(
         &self,
         image: &Image,
         root: &Path,
-        command: &[OsString],
-    ) -> Result<(LaunchSpec, Vec<String>), Failure> {
-        let command = image::Command::new(image, command);
+        overrides: &Overrides,
+    ) -> Result<LaunchSpec, Failure> {
+        let command = image::Command::new(image, overrides);
         let Some(name) = command.words.first() else {
             return Err(Failure::usage(format!(
                 "the image {} names no program to run; put one after --",
                 image.shown()
             )));
         };
+        let cannot = |message: String| Failure { message, status: 126 };
+        let user = command
+            .user
+            .as_deref()
+            .map(|user| image::identity(Some(root), user))
+            .transpose()
+            .map_err(cannot)?;
         let mut env = environment();
-        for variable in &command.env {
+        let of_root = || image::identity(Some(root), "0").ok();
+        let home =
+            user.clone().or_else(of_root).and_then(|user| user.home).map(|home| format!("HOME={home}"));
+        for variable in home.iter().chain(&command.env) {
             set_variable(&mut env, c_string(&variable.into())?);
         }
         let template = self.template_over(env)?;
@@ -87,13 +103,8 @@ impl SandboxArguments {
         let path = OsStr::from_bytes(path.unwrap_or_default());
         let program = find_in_root(name, root, path, &command.working_dir).map_err(program_failure)?;
         let argv = command.words.iter().map(c_string).collect::<Result<_, _>>()?;
-        let notes = command
-            .user
-            .iter()
-            .map(|user| format!("the image asks for the user {user:?}; it runs as root of the sandbox"))
-            .collect();
         let working_dir = Some(command.working_dir);
-        Ok((LaunchSpec { program, argv, root: Some(root.to_owned()), working_dir, ..template }, notes))
+        Ok(LaunchSpec { program, argv, root: Some(root.to_owned()), working_dir, user, ..template })
     }
 
     fn template_over(&self, mut env: Vec<CString>) -> Result<LaunchSpec, Failure> {
@@ -129,16 +140,6 @@ impl SandboxArguments {
     }
 }
 
-/// Sets a variable in place of one of the same name.
-pub fn set_variable(env: &mut Vec<CString>, variable: CString) {
-    let name =
-        |variable: &CString| variable.to_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
-    match env.iter_mut().find(|other| name(other) == name(&variable)) {
-        Some(other) => *other = variable,
-        None => env.push(variable),
-    }
-}
-
 /// As a shell, `env` and `docker run` report it: 127 where there is no such program, 126 where it cannot run.
 pub fn program_failure(error: RuntimeError) -> Failure {
     let status = if matches!(error, RuntimeError::NoSuchProgram(_)) { 127 } else { 126 };
@@ -151,12 +152,33 @@ fn c_string(text: &OsString) -> Result<CString, Failure> {
 }
 
 /// The runtimes of ours by name.
-pub const RUNTIMES: [(&str, Kind); 3] =
-    [("process", Kind::Process), ("container", Kind::Container), ("microvm", Kind::Microvm)];
+pub const RUNTIMES: [(&str, Kind); 4] = [
+    ("process", Kind::Process),
+    ("container", Kind::Container),
+    ("microvm", Kind::Microvm),
+    ("microvm-clone", Kind::MicrovmClone),
+];
 
-/// Accepts a runtime's name; clap suggests the nearest for any other.
+/// Accepts the name of a runtime, ours or external; clap suggests the nearest for any other.
 pub fn runtime_parser() -> PossibleValuesParser {
-    PossibleValuesParser::new(RUNTIMES.map(|(name, _)| name))
+    PossibleValuesParser::new(own_names().chain(external::names()))
+}
+
+/// Accepts the name of a runtime of ours.
+pub fn own_runtime_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(own_names())
+}
+
+fn own_names() -> impl Iterator<Item = &'static str> {
+    RUNTIMES.into_iter().map(|(name, _)| name)
+}
+
+/// The runtime with this name, whose processes `launcher` starts; the parser has let no other through.
+pub fn runtime<'l>(name: &str, launcher: &'l Launcher) -> Box<dyn Runtime + 'l> {
+    match external::runtime(name, launcher) {
+        Some(tool) => Box::new(tool),
+        None => Box::new(launcher.runtime(kind(name))),
+    }
 }
 
 /// Accepts a built-in workload's name.

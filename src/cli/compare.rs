@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::arguments::{
-    RUNTIMES, SandboxArguments, kind, program_failure, runtime_parser, share, workload_parser,
+    RUNTIMES, SandboxArguments, program_failure, runtime, runtime_parser, share, workload_parser,
 };
 use super::language::LanguageArgument;
 use super::{Failure, interrupt};
@@ -25,7 +25,7 @@ use crate::report;
 use crate::results::{Cold, Results, SkippedRuntime, journal};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::null::Null;
-use crate::runtime::{Runtime, pin};
+use crate::runtime::{Runtime, external, pin};
 use crate::workload::catalogue;
 
 /// Compare runtimes: the same workloads in each, in rounds of random order.
@@ -35,8 +35,14 @@ use crate::workload::catalogue;
 #[command(after_help = EXAMPLES)]
 pub struct CompareArguments {
     /// Which runtimes, separated by commas; process is the baseline and always takes part
+    ///
+    /// By default ours. Outside tools take part when they are named, or all of them with --external.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = runtime_parser())]
     runtimes: Vec<String>,
+
+    /// Also compare with every outside tool that works here (docker, podman, runc, bwrap, …)
+    #[arg(long)]
+    external: bool,
 
     /// Which built-in workloads, separated by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = workload_parser(), conflicts_with = "command")]
@@ -100,6 +106,7 @@ const EXAMPLES: &str = "\
 Examples:
   isobench compare
   isobench compare --quick --workloads noop,sha256
+  isobench compare --quick --workloads noop --runtimes container,microvm,runc,docker
   isobench compare --runtimes container --thorough --seed 7 --output reports/container
   isobench compare --thorough --precision 2% --pin 1
   isobench compare --thorough --dry-run
@@ -137,14 +144,12 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
         None => None,
     };
     let null = Null(&launcher);
-    let runtimes: Vec<_> = RUNTIMES
-        .iter()
-        .map(|(name, _)| *name)
-        .filter(|name| wanted(&arguments.runtimes, name))
-        .map(|name| launcher.runtime(kind(name)))
-        .collect();
+    let ours = RUNTIMES.iter().map(|(name, _)| *name).filter(|name| wanted(&arguments.runtimes, name));
+    let outside = external::names()
+        .filter(|name| arguments.external || arguments.runtimes.iter().any(|wanted| wanted == name));
+    let runtimes: Vec<_> = ours.chain(outside).map(|name| runtime(name, &launcher)).collect();
     let comparison = Comparison {
-        runtimes: runtimes.iter().map(|runtime| runtime as &dyn Runtime).collect(),
+        runtimes: runtimes.iter().map(|runtime| &**runtime as &dyn Runtime).collect(),
         workloads,
         effort,
         seed: arguments.seed.unwrap_or_else(rand::random),
@@ -223,8 +228,8 @@ fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candid
     catalogue::BUILTINS
         .iter()
         .filter(|workload| match arguments.workloads.as_slice() {
-            // What a sandbox sees of its host is shown, not compared.
-            [] => workload.name != "probe",
+            // What measures nothing is shown, not compared.
+            [] => !matches!(workload.output, catalogue::Output::Findings),
             list => list.iter().any(|wanted| wanted == workload.name),
         })
         .map(|workload| suite::builtin(workload, effort, &template).map_err(Failure::failed))

@@ -1,13 +1,13 @@
 //! `isobench density`: how many sandboxes live beside each other, and how fast they are made.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::arguments::{SandboxArguments, kind, program_failure, runtime_parser, size, workload_parser};
+use super::arguments::{SandboxArguments, kind, own_runtime_parser, program_failure, size, workload_parser};
 use super::compare::Reporter;
 use super::{Failure, interrupt};
 use crate::experiment::density::{self, Density};
@@ -15,6 +15,8 @@ use crate::experiment::plan::Effort;
 use crate::experiment::{compare::Candidate, suite};
 use crate::measure::host_memory::HostMemory;
 use crate::report;
+use crate::report::density::DensitySummary;
+use crate::results::density::DensityResults;
 use crate::runtime::launcher::{Kind, Launcher};
 use crate::runtime::open_files;
 use crate::workload::catalogue;
@@ -27,7 +29,7 @@ use crate::workload::catalogue;
 #[command(after_help = EXAMPLES)]
 pub struct DensityArguments {
     /// Which runtimes, separated by commas; by default all
-    #[arg(long = "runtime", alias = "runtimes", value_name = "LIST", value_delimiter = ',', value_parser = runtime_parser())]
+    #[arg(long = "runtime", alias = "runtimes", value_name = "LIST", value_delimiter = ',', value_parser = own_runtime_parser())]
     runtimes: Vec<String>,
 
     /// Sandboxes to keep alive at once; 0 measures the creation rate only
@@ -91,8 +93,17 @@ pub fn run(arguments: DensityArguments) -> Result<ExitCode, Failure> {
     let outcome = density::density(&experiment, &mut launchers);
     progress.finish();
     let results = outcome.map_err(Failure::failed)?;
-    report::density::print_and_write(&results, &arguments.output).map_err(Failure::failed)?;
+    print_and_write(&results, &arguments.output)?;
     Ok(interrupt::received().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal as u8)))
+}
+
+/// Prints what it comes to and writes the report.
+pub fn print_and_write(results: &DensityResults, folder: &Path) -> Result<(), Failure> {
+    let written = report::density::render_all(results, folder).map_err(Failure::failed)?;
+    let style = report::terminal::Style::detect(&std::io::stdout());
+    print!("{}", report::density::terminal(&DensitySummary::new(results), style));
+    println!("\nReport: {}", written.html.display());
+    Ok(())
 }
 
 /// In the order of the report, each once.

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::arguments::RUNTIMES;
+use super::arguments::{RUNTIMES, runtime};
 use crate::language::Language;
 use crate::measure::host::checks::{self, Check, Grade};
 use crate::measure::host::{HostFacts, KvmFacts};
-use crate::runtime::Runtime;
+use crate::runtime::external;
 use crate::runtime::launcher::Launcher;
 
 /// Tell what this host can run, and if not, why not and how to mend it.
@@ -23,18 +23,20 @@ pub fn run(_: DoctorArguments) -> Result<ExitCode, Failure> {
     print_host(&host);
     println!("\nRuntimes");
     let mut missing = 0;
-    for (name, kind) in RUNTIMES {
-        match launcher.runtime(kind).check() {
+    let ours = RUNTIMES.into_iter().map(|(name, _)| name);
+    for name in ours.chain(external::names()) {
+        match runtime(name, &launcher).check() {
             Ok(notes) => {
-                println!("  {name:<10} works");
+                println!("  {name:<14} works");
                 for note in notes {
-                    println!("             note: {note}");
+                    println!("                 note: {note}");
                 }
             }
             Err(unavailable) => {
-                missing += 1;
-                println!("  {name:<10} cannot run: {}", unavailable.reason);
-                println!("             mend: {}", unavailable.fix);
+                // An outside tool is nobody's duty to have.
+                missing += usize::from(RUNTIMES.iter().any(|(own, _)| *own == name));
+                println!("  {name:<14} cannot run: {}", unavailable.reason);
+                println!("                 mend: {}", unavailable.fix);
             }
         }
     }

@@ -13,9 +13,12 @@ mod export;
 mod image;
 mod interrupt;
 mod language;
+mod maintain;
 mod merge;
 mod report;
 mod run;
+mod runs;
+mod snapshot;
 mod workloads;
 
 /// Runs the same workload, byte for byte, in a container and in a KVM microVM, and measures what
@@ -50,6 +53,14 @@ enum Command {
     Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
+    Snapshot(snapshot::SnapshotArguments),
+    Ps(runs::PsArguments),
+    Logs(runs::LogsArguments),
+    Stop(runs::StopArguments),
+    Kill(runs::KillArguments),
+    Wait(runs::WaitArguments),
+    Rm(runs::RmArguments),
+    Maintain(maintain::MaintainArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -66,6 +77,14 @@ pub fn main() -> ExitCode {
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
+        Some(Command::Snapshot(arguments)) => snapshot::run(arguments),
+        Some(Command::Ps(arguments)) => runs::ps(arguments),
+        Some(Command::Logs(arguments)) => runs::logs(arguments),
+        Some(Command::Stop(arguments)) => runs::stop(arguments),
+        Some(Command::Kill(arguments)) => runs::kill(arguments),
+        Some(Command::Wait(arguments)) => runs::wait(arguments),
+        Some(Command::Rm(arguments)) => runs::rm(arguments),
+        Some(Command::Maintain(arguments)) => maintain::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };

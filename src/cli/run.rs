@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -12,15 +13,18 @@ use nix::sys::signal::SigSet;
 use nix::unistd::pipe2;
 use serde::Serialize;
 
-use super::arguments::{self, SandboxArguments, program_failure, runtime_parser};
+use super::arguments::{self, RUNTIMES, SandboxArguments, program_failure, runtime_parser};
 use super::{Failure, interrupt};
 use crate::experiment::assemble;
-use crate::image::{ImageError, RootInUse, Store};
+use crate::image::{ImageError, Overrides, RootInUse, Store, identity};
+use crate::runs::Claim;
+use crate::runs::supervise::{self, Answer, Side};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
+use crate::runtime::snapshot;
 use crate::runtime::spec::{LaunchSpec, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
-use crate::runtime::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport};
+use crate::runtime::{Prepared, RuntimeError, Sandbox, SandboxReport};
 
 /// Run one program in one sandbox.
 ///
@@ -41,12 +45,43 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME[:TAG]", conflicts_with = "root")]
     image: Option<String>,
 
+    /// Clone a snapshot that isobench snapshot save has written; what follows -- replaces its program's arguments
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["image", "root", "runtime", "cpus", "memory", "files", "without"]
+    )]
+    from_snapshot: Option<PathBuf>,
+    /// Run this program instead of the image's entry point; with "", none
+    #[arg(long, value_name = "PROGRAM", requires = "image")]
+    entrypoint: Option<OsString>,
+
+    /// Run as this user of the sandbox, by number or as its /etc/passwd names it
+    #[arg(long, short = 'u', value_name = "USER[:GROUP]")]
+    user: Option<String>,
+
+    /// Start in this folder of the sandbox
+    #[arg(long, short = 'w', value_name = "DIR")]
+    workdir: Option<PathBuf>,
+
+    /// Go on in the background, and print the run's identifier (see isobench ps, logs, stop and rm)
+    #[arg(long, short = 'd', conflicts_with = "json")]
+    detach: bool,
+
+    /// What to call a run in the background
+    #[arg(long, value_name = "NAME", requires = "detach")]
+    name: Option<String>,
+
+    /// Forget a run in the background when it has ended
+    #[arg(long, requires = "detach")]
+    rm: bool,
+
     /// Capture the output and print everything measured as one JSON document
     #[arg(long)]
     json: bool,
 
     /// The program (a path, a name on PATH, or a built-in workload) and its arguments
-    #[arg(last = true, required_unless_present = "image", value_name = "PROGRAM [ARGUMENTS]")]
+    #[arg(last = true, required_unless_present_any = ["image", "from_snapshot"], value_name = "PROGRAM [ARGUMENTS]")]
     command: Vec<OsString>,
 }
 
@@ -56,6 +91,7 @@ Examples:
   isobench run --runtime microvm --file notes.txt:/notes.txt -- busybox wc /notes.txt
   isobench run --runtime container --without net,seccomp --json -- noop
   isobench run --image busybox -- sh -c 'cat /etc/passwd'
+  isobench run -d --name web --image busybox -- httpd -f   then isobench ps, logs web, stop web, rm web
   isobench run --runtime microvm --memory 64M --timeout 5s -- ./my-static-program";
 
 /// What `--json` prints.
@@ -66,20 +102,123 @@ struct Document {
     stderr: String,
 }
 
-pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
+pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
+    if arguments.detach {
+        return detached(&arguments);
+    }
     let launcher = Launcher::start().map_err(Failure::failed)?;
+    if let Some(path) = &arguments.from_snapshot {
+        arguments.runtime = runtime_of_clones(path)?;
+    }
     // While `_root` lives, nobody removes the image's files.
-    let (spec, _root) = match &arguments.image {
-        None => (arguments.sandbox.spec(&arguments.command)?, None),
-        Some(name) => {
-            let (spec, root) = in_image(&arguments, name)?;
+    let (spec, _root, notes) = spec(&arguments)?;
+    for note in notes {
+        eprintln!("isobench: {note}");
+    }
+    interrupt::install();
+    let runtime = arguments::runtime(&arguments.runtime, &launcher);
+    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
+    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+}
+
+/// The runtime that clones this snapshot.
+fn runtime_of_clones(path: &Path) -> Result<String, Failure> {
+    let refused = |reason: String| Failure {
+        message: format!("the snapshot {} {reason}", path.display()),
+        status: 126,
+    };
+    let header = snapshot::peek(path).map_err(|error| refused(error.to_string()))?;
+    let name = format!("{}-clone", header.runtime);
+    match RUNTIMES.iter().any(|(known, _)| *known == name) {
+        true => Ok(name),
+        false => Err(refused(format!("is of a runtime that is not known here ({:.40?})", header.runtime))),
+    }
+}
+
+/// The caller prints what the supervisor tells; the supervisor stays.
+fn detached(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    let folder = std::env::current_dir().map_err(Failure::failed)?;
+    match supervise::detach().map_err(Failure::failed)? {
+        Side::Caller(Answer::Started(id, notes)) => {
+            for note in notes {
+                eprintln!("isobench: {note}");
+            }
+            writeln!(std::io::stdout(), "{id}").map_err(Failure::failed)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Side::Caller(Answer::Failed(status, message)) => Err(Failure { message, status }),
+        Side::Supervisor(ready) => {
+            // What the user wrote is meant from where the user is.
+            match std::env::set_current_dir(folder)
+                .map_err(Failure::failed)
+                .and_then(|()| supervisor(arguments))
+            {
+                Err(failure) => ready.failed(failure.status, &failure.message),
+                Ok(Supervisor { launcher, spec, root: _root, claim, notes }) => {
+                    let runtime = arguments::runtime(&arguments.runtime, &launcher);
+                    let prepared =
+                        runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure);
+                    let outcome = match prepared {
+                        Err(failure) => {
+                            ready.failed(failure.status, &failure.message);
+                            Err(())
+                        }
+                        Ok(prepared) => supervise::supervise(&*prepared, &claim, ready, &notes).map_err(drop),
+                    };
+                    if outcome.is_err() || arguments.rm {
+                        // Its caller has been told why; what cannot be removed is swept later.
+                        let _ = claim.discard();
+                    }
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What a supervisor works with.
+struct Supervisor {
+    launcher: Launcher,
+    spec: LaunchSpec,
+    root: Option<RootInUse>,
+    claim: Claim,
+    notes: Vec<String>,
+}
+
+fn supervisor(arguments: &RunArguments) -> Result<Supervisor, Failure> {
+    let launcher = Launcher::start().map_err(Failure::failed)?;
+    let (spec, root, notes) = spec(arguments)?;
+    let words = spec.argv.iter().map(|word| word.to_string_lossy().escape_debug().to_string()).collect();
+    let claim = super::runs::of_user()?
+        .claim(arguments.name.clone(), &arguments.runtime, arguments.image.clone(), words)
+        .map_err(|error| Failure { message: error.to_string(), status: 125 })?;
+    Ok(Supervisor { launcher, spec, root, claim, notes })
+}
+
+/// What to launch; with the root of the image, where there is one, and what is to be told.
+fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>, Vec<String>), Failure> {
+    let (mut spec, root) = match (&arguments.image, &arguments.from_snapshot) {
+        (None, None) => (arguments.sandbox.spec(&arguments.command)?, None),
+        (None, Some(path)) => (arguments.sandbox.spec_from_snapshot(path, &arguments.command)?, None),
+        (Some(name), _) => {
+            let (spec, root) = in_image(arguments, name)?;
             (spec, Some(root))
         }
     };
-    interrupt::install();
-    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
-    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
-    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+    if arguments.image.is_none() {
+        spec.working_dir = arguments.workdir.as_ref().map(|folder| PathBuf::from("/").join(folder));
+        let folder = arguments.sandbox.root.as_deref();
+        let user = arguments.user.as_deref().map(|user| identity(folder, user)).transpose();
+        spec.user = user.map_err(|message| Failure { message, status: 126 })?;
+    }
+    if arguments.runtime == "process" && (spec.user.is_some() || spec.working_dir.is_some()) {
+        return Err(Failure::usage("--user and --workdir need a sandbox: use --runtime container"));
+    }
+    let mut notes = Vec::new();
+    if arguments.runtime != "container" && spec.user.take().is_some_and(|user| user.uid != 0) {
+        notes.push("the guest has no users: the program runs as root of its own machine".into());
+    }
+    Ok((spec, root, notes))
 }
 
 fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInUse), Failure> {
@@ -90,11 +229,13 @@ fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInU
     let store = Store::of_user().map_err(failed)?;
     let image = store.find(name).map_err(failed)?;
     let root = store.root(&image).map_err(failed)?;
-    let (spec, notes) = arguments.sandbox.spec_in_image(&image, &root.path, &arguments.command)?;
-    for note in notes {
-        eprintln!("isobench: {note}");
-    }
-    Ok((spec, root))
+    let overrides = Overrides {
+        words: arguments.command.clone(),
+        entrypoint: arguments.entrypoint.clone(),
+        user: arguments.user.clone(),
+        working_dir: arguments.workdir.clone(),
+    };
+    Ok((arguments.sandbox.spec_in_image(&image, &root.path, &overrides)?, root))
 }
 
 /// A spec that cannot be run is the program's fault, anything else the sandbox's.
@@ -113,7 +254,8 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     let watch = Watch::Input(&input);
     let observed = observe(prepared, watch, &|| interrupt::received().is_some()).map_err(launch_failure)?;
     let word = arguments.command.first().map(|word| word.to_string_lossy().into_owned());
-    let name = word.or_else(|| arguments.image.clone()).unwrap_or_default();
+    let snapshot = arguments.from_snapshot.as_ref().map(|path| path.display().to_string());
+    let name = snapshot.or(word).or_else(|| arguments.image.clone()).unwrap_or_default();
     let trial = assemble::trial(&arguments.runtime, &name, 0, &observed, watch, None);
     let status = trial.exit.status();
     let document = Document {

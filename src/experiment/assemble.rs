@@ -35,6 +35,11 @@ pub fn trial(
         torn_down_ns: Some(after(report.torn_down_ns)),
     };
     let mut notes = report.notes.clone();
+    if !report.exit.is_success()
+        && let Some(said) = last_line(&observed.stderr)
+    {
+        notes.push(format!("its last words: {said}"));
+    }
     if observed.dropped_bytes > 0 {
         notes.push(format!("{} bytes of output beyond 16 MiB were not kept", observed.dropped_bytes));
     }
@@ -91,6 +96,13 @@ fn footprint(observed: &Observed) -> Footprint {
             .zip(guest_memory)
             .map(|(pss, guest)| pss.saturating_sub(guest.touched_bytes)),
     }
+}
+
+/// The last line that a failed sandbox wrote to standard error, shortened.
+fn last_line(stderr: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().filter(|one| !one.is_control()).take(300).collect())
 }
 
 fn wrong(expected: &str, got: &[u8]) -> Option<String> {

@@ -133,6 +133,12 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
         duration_ns: 0,
         command: comparison.command.clone(),
         seed: comparison.seed,
+        external: comparison
+            .runtimes
+            .iter()
+            .filter(|runtime| names.iter().any(|name| name == runtime.name()))
+            .filter_map(|runtime| runtime.external())
+            .collect(),
         plan: Plan {
             runtimes: names,
             workloads: comparison.workloads.iter().map(|workload| workload.planned.clone()).collect(),
@@ -151,6 +157,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
         interrupted: true,
         during: None,
         trials: Vec::new(),
+        maintenance: None,
     };
     let before = Reading::take();
     let journal = comparison.journal.as_deref().and_then(|path| begin_journal(path, &results, progress));

@@ -21,7 +21,7 @@ macro_rules! areas {
     };
 }
 
-areas!["charts", "page", "quality", "tables", "words", "workloads"];
+areas!["charts", "maintenance", "page", "quality", "tables", "words", "workloads"];
 
 type Bundle = FluentBundle<FluentResource>;
 

@@ -134,6 +134,15 @@ fn hypervisor() -> Option<String> {
     })
 }
 
+/// The kernel module behind `/dev/kvm`: the loaded vendor module.
+pub fn kvm_backend() -> Option<String> {
+    let entries = fs::read_dir("/sys/module").ok()?.flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with("kvm_"))
+        .min()
+}
+
 /// The container around this process, by the marks that container engines and systemd leave (systemd's `CONTAINER_INTERFACE`, Docker's and
 /// Podman's files), or by the names of the first process's cgroups.
 fn container() -> Option<String> {
@@ -157,19 +166,27 @@ fn kvm(nested: bool) -> Option<KvmFacts> {
     if !Path::new("/dev/kvm").exists() {
         return None;
     }
-    let mut modules: Vec<String> = fs::read_dir("/sys/module")
-        .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
-        .unwrap_or_default();
-    modules.retain(|name| name.starts_with("kvm_"));
-    modules.sort();
     let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let hardware = flags
         .lines()
         .find(|line| line.starts_with("flags"))
         .is_some_and(|line| line.split_whitespace().any(|flag| flag == "vmx" || flag == "svm"));
-    let backend = modules.into_iter().next().unwrap_or_else(|| "unknown".into());
+    let backend = kvm_backend().unwrap_or_else(|| "unknown".into());
     let software = !hardware || !matches!(backend.as_str(), "kvm_intel" | "kvm_amd" | "unknown");
     Some(KvmFacts { backend, software, nested })
+}
+
+/// Whether cgroup versions 1 and 2 are mounted side by side.
+pub fn cgroup_is_hybrid() -> bool {
+    cgroup_layout() == "hybrid"
+}
+
+/// The hard limit of one of the resources of setrlimit(2).
+pub fn hard_limit(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes to the structure that it is given; after a failure it holds zeros.
+    unsafe { libc::getrlimit(resource, &mut limit) };
+    limit.rlim_max
 }
 
 /// What is mounted under `/sys/fs/cgroup`.

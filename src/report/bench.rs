@@ -33,8 +33,9 @@ const GROUPS: &[(&str, &str)] = &[
     ("cli", "One command, as a whole process"),
 ];
 
-/// How near to the floor a runtime should come.
-const TARGETS: &[(&str, f64)] = &[("container", 1.3), ("microvm", 1.5)];
+/// How near to which floor a runtime should come.
+const TARGETS: &[(&str, &str, f64)] =
+    &[("container", "container", 1.3), ("microvm", "microvm", 1.5), ("microvm-clone", "microvm", 1.5)];
 
 /// How fast `isobench run` in a container should be as a whole process, beside other tools.
 const COMMAND_TARGETS: &[(&str, f64)] = &[("bwrap", 0.5), ("runc", 0.1)];
@@ -238,8 +239,9 @@ fn targets(benchmarks: &[Benchmark], marked: bool) -> Table {
         ]);
     };
     for own in benchmarks.iter().filter(|one| one.group == "startup" && one.what.is_empty()) {
-        let target = TARGETS.iter().find(|known| known.0 == own.runtime).map(|known| known.1);
-        row(format!("start-up: {} ÷ floor", own.label(marked)), own, find("floor", "", &own.runtime), target);
+        let known = TARGETS.iter().find(|known| known.0 == own.runtime);
+        let floor = find("floor", "", known.map_or(&own.runtime, |known| known.1));
+        row(format!("start-up: {} ÷ floor", own.label(marked)), own, floor, known.map(|known| known.2));
     }
     if let Some(own) = find("cli", "", "isobench-container") {
         for (tool, target) in COMMAND_TARGETS {

@@ -24,6 +24,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("report.html", include_str!("report.html")),
     ("body.html", include_str!("body.html")),
     ("bench.html", include_str!("bench.html")),
+    ("density.html", include_str!("density.html")),
     ("tables.html", include_str!("tables.html")),
 ];
 
@@ -84,7 +85,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         ("exits", text!(language, "missing-exits")),
     ]
     .into_iter()
-    .filter(|(id, _)| !figures.iter().any(|figure| figure.id == *id))
+    .filter(|(id, _)| !summary.is_no_comparison() && !figures.iter().any(|figure| figure.id == *id))
     .map(|(_, what)| what)
     .collect();
     let lists: Vec<Table> = [
@@ -116,6 +117,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),
+        is_no_comparison => summary.is_no_comparison(),
         chips,
         sentences => words::sentences(summary, language),
         figures,

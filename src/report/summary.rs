@@ -9,6 +9,7 @@ use super::cell::{self, Cell, Measured, Overhead, Relative};
 use super::clean;
 use super::failures::{self, Failure, Note};
 use super::format::plain;
+use super::maintenance::MaintenanceSummary;
 use super::quality::Quality;
 use super::trials::{self, ByRound, CellTrials};
 use crate::measure::host::SOFTWARE_EMULATION;
@@ -19,10 +20,12 @@ use crate::runtime::trial::{Timeline, Trial};
 use crate::stats::{Interval, paired_ratio};
 
 /// Runtimes of our own, in the report's order; others follow as planned.
-const ORDER: &[&str] = &[BASELINE, CONTROL, "container", "microvm", "linuxvm"];
+const ORDER: &[&str] =
+    &[BASELINE, CONTROL, "container", "microvm", "microvm-clone", "linuxvm", "linuxvm-clone"];
 
 /// Runtimes that are known to be virtual machines even where a trial does not show it.
-pub(super) const VIRTUAL_MACHINES: &[&str] = &["microvm", "linuxvm", "qemu", "firecracker"];
+pub(super) const VIRTUAL_MACHINES: &[&str] =
+    &["microvm", "microvm-clone", "linuxvm", "linuxvm-clone", "qemu", "firecracker"];
 
 /// The mark of numbers that the KVM backend colours.
 pub const MARK: &str = "†";
@@ -101,6 +104,8 @@ pub struct Summary {
     pub during: Option<During>,
     /// What was dropped before the cold trials.
     pub cold: Option<Cold>,
+    /// The maintenance experiment, where it was made.
+    pub maintenance: Option<MaintenanceSummary>,
 }
 
 impl Summary {
@@ -130,8 +135,16 @@ impl Summary {
         let start_up_workload = start_up_workload(&workloads, &cells);
         let computing = computing(&grouped, &kinds);
         let headline = |runtime: &str| headline(runtime, start_up_workload.as_deref(), &cells, &computing);
-        let virtual_machines: Vec<String> =
+        let maintenance = results.maintenance.as_deref().map(MaintenanceSummary::new);
+        let mut virtual_machines: Vec<String> =
             runtimes.iter().filter(|name| is_virtual_machine(name, &grouped)).cloned().collect();
+        for kernel in maintenance.iter().flat_map(|maintenance| &maintenance.kernels) {
+            if VIRTUAL_MACHINES.contains(&kernel.runtime.as_str())
+                && !virtual_machines.contains(&kernel.runtime)
+            {
+                virtual_machines.push(kernel.runtime.clone());
+            }
+        }
         let mut summary = Summary {
             tool: results.tool.clone(),
             started: results.started.clone(),
@@ -156,9 +169,15 @@ impl Summary {
             start_up_workload,
             cells,
             virtual_machines,
+            maintenance,
         };
         clean::names(&mut summary);
         summary
+    }
+
+    /// True when the results are of something else than a comparison, and so hold no trial.
+    pub fn is_no_comparison(&self) -> bool {
+        self.trials == 0 && self.maintenance.is_some()
     }
 
     /// The cell of a runtime and a workload.

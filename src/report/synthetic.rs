@@ -127,9 +127,11 @@ impl Synthetic {
                 reason: text("no program of that name in PATH"),
                 fix: text("install firecracker 1.7 or newer"),
             }],
+            external: Vec::new(),
             interrupted: false,
             during: None,
             trials,
+            maintenance: None,
         }
     }
 

@@ -13,6 +13,7 @@ pub mod board;
 pub mod cgroup;
 pub mod clone;
 pub mod container;
+pub mod external;
 pub mod launcher;
 pub mod microvm;
 pub mod null;
@@ -21,14 +22,18 @@ pub mod pin;
 pub mod plausible;
 pub mod pointers;
 pub mod process;
+pub mod seccomp;
 pub mod session;
+pub mod snapshot;
 pub mod spec;
 pub mod syscall_count;
 pub mod trial;
+pub mod virtio;
 pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use crate::measure::clock;
+use external::ExternalTool;
 use spec::{LaunchSpec, Stdio};
 use trial::{CpuTime, Crossings, Exit, GuestClock, GuestMemory, Phase};
 
@@ -84,6 +89,10 @@ pub trait Runtime {
     }
     /// Does, outside every clock, what all launches of `spec` share.
     fn prepare(&self, spec: &LaunchSpec) -> Result<Box<dyn Prepared + '_>, RuntimeError>;
+    /// For an outside tool: which one it is, and what about it remains different. Ours are told by the report's version.
+    fn external(&self) -> Option<ExternalTool> {
+        None
+    }
 }
 
 /// A spec that can be launched many times.
@@ -104,6 +113,11 @@ pub trait Sandbox {
     fn has_ended(&mut self) -> Result<bool, RuntimeError>;
     /// Kills it; [`Sandbox::finish`] then returns soon.
     fn kill(&mut self);
+    /// Sends this signal to its program. Where there is no program that could get one, as in a virtual
+    /// machine, kills it.
+    fn signal(&mut self, _signal: i32) {
+        self.kill();
+    }
     /// Waits for its end, tears everything down and tells what happened.
     fn finish(self: Box<Self>) -> Result<SandboxReport, RuntimeError>;
 }

@@ -120,6 +120,19 @@ pub struct Measure {
     pub syscalls: bool,
 }
 
+/// Who runs in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the user's group.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: Vec<u32>,
+    /// The user's folder, where it is known.
+    pub home: Option<String>,
+}
+
 /// One launch request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaunchSpec {
@@ -137,10 +150,23 @@ pub struct LaunchSpec {
     pub files: Vec<FileMapping>,
     /// A host directory that becomes the sandbox's root; it is never written to.
     pub root: Option<PathBuf>,
+    /// A host directory that takes what a container writes over [`LaunchSpec::root`], instead of memory: in its
+    /// folders `upper` and `work`, which must be there, as overlayfs does; or, where there is no overlayfs, as a
+    /// changed copy of the root, `copy`.
+    #[serde(default)]
+    pub writes: Option<PathBuf>,
+    /// Who runs a container's program, instead of the sandbox's root.
+    #[serde(default)]
+    pub user: Option<Identity>,
     /// Absolute path in the sandbox where the program starts, made if it is missing; by default `/`. A sandbox
     /// without a root of its own starts where the harness is.
     #[serde(default)]
     pub working_dir: Option<PathBuf>,
+    /// A saved snapshot from which to clone the sandbox. Program, files and limits are then the snapshot's;
+    /// [`LaunchSpec::argv`] is what follows the program's own name, or empty for the snapshot's arguments, and
+    /// [`LaunchSpec::env`] what is set beyond the snapshot's environment.
+    #[serde(default)]
+    pub snapshot: Option<PathBuf>,
     /// Container steps to leave out.
     pub without: BTreeSet<Isolation>,
     /// Extra measurements.
@@ -162,11 +188,24 @@ impl LaunchSpec {
             timeout: None,
             files: Vec::new(),
             root: None,
+            writes: None,
+            user: None,
             working_dir: None,
+            snapshot: None,
             without: BTreeSet::new(),
             measure: Measure::default(),
             once: false,
         }
+    }
+}
+
+/// Sets a variable in place of one of the same name.
+pub fn set_variable(env: &mut Vec<CString>, variable: CString) {
+    let name =
+        |variable: &CString| variable.to_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+    match env.iter_mut().find(|other| name(other) == name(&variable)) {
+        Some(other) => *other = variable,
+        None => env.push(variable),
     }
 }
 

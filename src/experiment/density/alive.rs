@@ -37,6 +37,9 @@ const SETTLING: Duration = Duration::from_millis(20);
 /// How long sandboxes may take to end once their standard input has; then they are killed.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long the host may take to give back what sandboxes had.
+const CALM: Duration = Duration::from_secs(5);
+
 /// Sandboxes whose memory is read at a sample.
 const LOOKED_AT: usize = 8;
 
@@ -66,9 +69,10 @@ pub(super) fn measure(
                 .prepare(&waiting(&experiment.workload, Measure { footprint: true, ..Measure::default() }))?,
         ),
     };
+    let stop = || experiment.progress.stop();
     let room = Room::new(experiment.reserve_bytes, launcher.process_id());
     let (stdin, hold) = pipe2(OFlag::O_CLOEXEC).map_err(RuntimeError::step("making a pipe"))?;
-    let before = host_memory()?;
+    let before = settled(&stop)?;
     let mut crowd =
         Crowd { stdin, living: Vec::new(), starts: Vec::new(), samples: Vec::new(), silent: false };
     let mut ended = Ended::Planned;
@@ -85,7 +89,6 @@ pub(super) fn measure(
         let is_sample = is_sample(count) || count == experiment.max;
         let prepared = accounted.as_ref().filter(|_| is_sample).unwrap_or(&plain);
         let is_accounted = is_sample && accounted.is_some();
-        let stop = || experiment.progress.stop();
         if let Err(reason) = crowd.start(&**prepared, count, is_accounted, &stop)? {
             ended = reason;
             break;
@@ -97,13 +100,28 @@ pub(super) fn measure(
     }
     let begin_ns = monotonic_ns();
     drop(hold);
-    let (starts, samples) = crowd.tear_down(ended == Ended::Interrupted, &|| experiment.progress.stop())?;
+    let (starts, samples) = crowd.tear_down(ended == Ended::Interrupted, &stop)?;
     let teardown_ns = monotonic_ns() - begin_ns;
-    Ok(Alive { before, starts, samples, ended, teardown_ns, after: host_memory()? })
+    Ok(Alive { before, starts, samples, ended, teardown_ns, after: settled(&stop)? })
 }
 
 fn host_memory() -> Result<HostMemory, RuntimeError> {
     HostMemory::read().map_err(RuntimeError::step("reading the host's memory"))
+}
+
+/// The kernel gives back namespaces and cgroups when it finds the time; what it still holds of earlier sandboxes would
+/// seem to be a gain while later ones are started. So: the first reading after which none shows more free, or the last within [`CALM`].
+fn settled(stop: &dyn Fn() -> bool) -> Result<HostMemory, RuntimeError> {
+    let deadline_ns = monotonic_ns() + CALM.as_nanos() as u64;
+    let mut last = host_memory()?;
+    let mut quiet = 0;
+    while quiet < 5 && monotonic_ns() < deadline_ns && !stop() {
+        std::thread::sleep(Duration::from_millis(100));
+        let now = host_memory()?;
+        quiet = if now.available_bytes > last.available_bytes + (1 << 20) { 0 } else { quiet + 1 };
+        last = now;
+    }
+    Ok(last)
 }
 
 /// 1, 2, 5, 10, 20, 50, …

@@ -1,7 +1,10 @@
 //! Charts, one file each: drawn by `plotters` as SVG, and made to follow the page's colours.
 
 pub(super) mod bench;
+pub(super) mod density;
 mod exits;
+mod lines;
+mod maintenance;
 mod memory;
 pub(super) mod paint;
 mod phases;
@@ -34,8 +37,17 @@ pub struct Figure {
 
 /// Every chart for which there is data, in the report's order.
 pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
-    let charts =
-        [start_up::figure, phases::figure, memory::figure, work::computing, work::other, exits::figure];
+    let charts = [
+        start_up::figure,
+        phases::figure,
+        memory::figure,
+        work::computing,
+        work::other,
+        exits::figure,
+        maintenance::shipping,
+        maintenance::storage,
+        maintenance::replacing,
+    ];
     let mut figures = Vec::new();
     for chart in charts {
         if let Some(mut figure) = chart(summary, language)? {

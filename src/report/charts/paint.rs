@@ -38,6 +38,8 @@ const COLOURED: &[&str] = &[
     "bwrap",
     "qemu",
     "firecracker",
+    "microvm-clone",
+    "linuxvm-clone",
 ];
 
 /// The colour of a runtime, the same in every chart.

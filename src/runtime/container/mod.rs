@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
+mod copy_tree;
 mod host;
 mod init;
 mod operation;
@@ -21,6 +22,7 @@ mod seccomp;
 use super::cgroup::{Cgroup, Place};
 use super::clone::{Cloned, Stack, clone3, clone3_sharing_memory};
 use super::launcher::recipe::{Ending, Launch, Recipe, Started};
+use super::seccomp::Filter;
 use super::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, Stdio};
 use super::{RuntimeError, Unavailable};
 use crate::runtime::board::Board;
@@ -30,7 +32,6 @@ use crate::workload::program::{memory_file, open_program, require_static};
 use host::Host;
 use init::{Afterwards, Setup, Workload};
 use plan::{Command, Plan, Shown};
-use seccomp::Filter;
 
 /// Whether containers work here, by building one and throwing it away. The notes tell what they
 /// will lack.
@@ -86,6 +87,24 @@ enum Rehearsal {
     Failed(String),
 }
 
+/// Whether overlayfs accepts this root, and this place for what is written: it does not take every file
+/// system, nor overlays over overlays at will, nor an ordinary user on every kernel.
+fn overlay_can_be_mounted(host: &Host, root: &Path, spec: &LaunchSpec) -> bool {
+    let spec = LaunchSpec {
+        without: Isolation::ALL
+            .into_iter()
+            .filter(|step| !matches!(step, Isolation::User | Isolation::Mount | Isolation::Root))
+            .collect(),
+        writes: spec.writes.clone(),
+        root: Some(root.to_owned()),
+        ..LaunchSpec::new(Program::Builtin(String::new()))
+    };
+    match Plan::new(&spec, host, None, Some(root), &[]) {
+        Ok(plan) => !matches!(rehearse(&plan.until_root()), Err(Rehearsal::Failed(_))),
+        Err(_) => true,
+    }
+}
+
 /// Builds a container and ends it before any workload.
 fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
     let failed = |error: nix::Error| Rehearsal::Failed(error.desc().into());
@@ -94,7 +113,7 @@ fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
     let workload = Workload { opened: None, argv: Pointers::new(Vec::new()), env: Pointers::new(Vec::new()) };
     let setup = Setup {
         plan,
-        filter: &Filter::compile(),
+        filter: &seccomp::filter(),
         board: &board,
         launcher: launcher.as_fd(),
         join: &[],
@@ -125,7 +144,7 @@ fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
 /// # Errors
 /// [`RuntimeError::BadSpec`] where the spec asks for what cannot be.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
-    let host = Host::look();
+    let mut host = Host::look();
     // First of all: opening it says what is wrong with it.
     let opened = open_program(&spec.program, spec.root.as_deref())?;
     let program = match &spec.program {
@@ -133,6 +152,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         Program::Builtin(_) | Program::InRoot(_) => None,
     };
     let root = spec.root.as_deref().map(|root| resolve(root, "the root")).transpose()?;
+    if let Some(root) = &root {
+        host.overlay = host.overlay && overlay_can_be_mounted(&host, root, spec);
+    }
     let shown: Vec<Shown> = spec.files.iter().map(show).collect::<Result<_, _>>()?;
     let plan = Plan::new(spec, &host, program.as_deref(), root.as_deref(), &shown)?;
     if matches!(plan.command, Command::Path(_)) && root.is_none() && plan.has_own_root {
@@ -156,7 +178,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
             env: Pointers::new(spec.env.clone()),
         },
         plan,
-        filter: Filter::compile(),
+        filter: seccomp::filter(),
         launcher: own_pidfd().map_err(RuntimeError::step("opening a pidfd of the launcher"))?,
         place,
         limits: spec.limits,

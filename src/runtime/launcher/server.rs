@@ -171,6 +171,12 @@ impl Server {
                 }
                 return Ok(());
             }
+            Request::Signal(number, signal) => {
+                if let Some(running) = self.sandboxes.get_mut(&number) {
+                    running.signal(signal);
+                }
+                return Ok(());
+            }
             Request::Forget(recipe) => {
                 self.recipes.remove(&recipe);
                 return Ok(());
@@ -311,6 +317,21 @@ impl Running {
         self.end();
     }
 
+    fn signal(&mut self, signal: i32) {
+        match self.kind {
+            // A child of ours that nobody has reaped: its number is still its own.
+            Kind::Process => signal_process(self.started.pid, signal),
+            Kind::Container => {
+                // The first child of the first process; others are orphans that it has adopted. One that has
+                // just ended has left its number to nobody: its parent is about to end, too.
+                if let Some(program) = processes::children(self.started.pid).first() {
+                    signal_process(*program, signal);
+                }
+            }
+            _ => self.kill(Exit::Signal(signal)),
+        }
+    }
+
     /// Reaps the first process, removes what was made for it, and puts the report together.
     fn end(self) -> SandboxReport {
         let (status, cpu) = reap(self.started.pid);
@@ -372,6 +393,12 @@ fn null(fds: Vec<OwnedFd>) -> Result<u64, RuntimeError> {
     };
     nix::unistd::write(&stdout, b"null\n").map_err(RuntimeError::step("writing a line"))?;
     Ok(monotonic_ns())
+}
+
+/// One that is gone, or a number that is no signal, is nobody's loss.
+fn signal_process(pid: libc::pid_t, signal: i32) {
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(pid, signal) };
 }
 
 /// What the processes said counts; where they said nothing, how the first one ended.
@@ -456,7 +483,7 @@ fn leaves_orphans(kind: Kind, spec: &LaunchSpec) -> bool {
     match kind {
         Kind::Process => true,
         Kind::Container => spec.without.contains(&Isolation::Pid),
-        Kind::Microvm => false,
+        Kind::Microvm | Kind::MicrovmClone => false,
     }
 }
 
@@ -464,7 +491,7 @@ fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
     match kind {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
-        Kind::Microvm => microvm::check(),
+        Kind::Microvm | Kind::MicrovmClone => microvm::check(),
     }
 }
 
@@ -473,5 +500,6 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Process => process::prepare(spec),
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
+        Kind::MicrovmClone => microvm::prepare_clone(spec),
     }
 }

@@ -42,6 +42,7 @@
 //! and mapped privately by every VM, so that a VM only pays for the pages that it writes.
 
 pub use guest_abi::layout::*;
+use serde::{Deserialize, Serialize};
 
 /// Where a static-pie program is placed: Linux' `ELF_ET_DYN_BASE` without randomisation.
 pub const PIE_BASE: u64 = 0x5555_5555_4000;
@@ -61,7 +62,7 @@ pub const PREMAPPED_STACK_PAGES: u64 = 16;
 pub const FIRST_MEMORY: u64 = 32 << 20;
 
 /// Offsets of the parts of guest memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Start of the program window, and end of the room for the boot image.
     pub program: u64,
@@ -87,6 +88,12 @@ impl Layout {
         // A rest as small as that is not worth a second slot.
         let ready = if memory_bytes <= 2 * first { memory_bytes } else { first };
         Layout { program, files, memory, ready: memory + ready, end: memory + memory_bytes }
+    }
+
+    /// Whether it is one that [`Layout::new`] can have made; one from a file may not be.
+    pub fn is_sound(&self) -> bool {
+        let ends = [0, self.program, self.files, self.memory, self.ready, self.end];
+        ends.is_sorted() && ends.iter().all(|end| end.is_multiple_of(LARGE_PAGE)) && self.end < 1 << 46
     }
 
     /// Configured memory in bytes.
@@ -116,6 +123,8 @@ mod tests {
                 assert!(physical(offset + bytes - 1) < HOLE_START || physical(offset) >= HOLE_END);
             }
             assert_eq!(at, layout.end);
+            assert!(layout.is_sound());
+            assert!(!Layout { files: layout.memory + 1, ..layout }.is_sound());
         }
     }
 

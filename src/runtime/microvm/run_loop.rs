@@ -184,6 +184,7 @@ impl<'a> Guest<'a> {
                 }
                 Ok(0)
             }
+            Hypercall::Booted => return Some(Ending::Booted),
             Hypercall::Exit => return Some(Ending::Code((args[0] & 0xff) as i32)),
             Hypercall::ExitBySignal => return Some(Ending::Signal((args[0] & 0x7f) as i32)),
             Hypercall::Death => {

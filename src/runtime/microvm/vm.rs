@@ -1,16 +1,22 @@
 //! The virtual machine: every call to KVM that makes one.
 
 use guest_abi::{DOORBELL, Hypercall};
-use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_xcr, kvm_xcrs};
+use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_xcr, kvm_xcrs};
 use kvm_ioctls::{Kvm, VcpuFd};
 
 use super::boot::BootImage;
 use super::descriptors::{self, Features};
+use super::memory_layout::KERNEL_BASE;
 use crate::measure::clock::monotonic_ns;
+use crate::runtime::snapshot;
+use crate::runtime::snapshot::vcpu::{VcpuChanges, VcpuState};
 use crate::runtime::trial::GuestClock;
 
 /// The time stamp counter (Intel SDM volume 4).
 const TSC: u32 = 0x10;
+
+/// The APIC base register after a reset of the first processor (Intel SDM volume 3, 11.4.4).
+const APIC_BASE_AT_RESET: u64 = 0xfee0_0900;
 
 /// What a processor for guests can do, learned once: asking KVM takes longer than most of a start.
 #[derive(Clone, Debug)]
@@ -45,35 +51,42 @@ impl Processor {
     }
 }
 
-/// Makes the vCPU ready for the guest kernel's first instruction.
-pub fn set_registers(
-    vcpu: &VcpuFd,
-    image: &BootImage,
-    processor: &Processor,
-) -> Result<(), kvm_ioctls::Error> {
-    // XCR0 before CR4: with OSXSAVE set, the guest's CPUID reports sizes that depend on XCR0.
-    if processor.features.xsave {
-        let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
-        xcrs.xcrs[0] = kvm_xcr { xcr: 0, value: processor.xcr0, ..kvm_xcr::default() };
-        vcpu.set_xcrs(&xcrs)?;
-    }
-    let mut sregs = vcpu.get_sregs()?;
+/// What makes a new vCPU ready for the guest kernel's instruction at `rip`.
+pub fn boot_state(image: &BootImage, rip: u64, processor: &Processor) -> VcpuChanges {
+    let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
+    xcrs.xcrs[0] = kvm_xcr { xcr: 0, value: processor.xcr0, ..kvm_xcr::default() };
+    // What is not set here is zero after a reset, too; asking KVM for it would only cost time.
+    let mut sregs = kvm_sregs { apic_base: APIC_BASE_AT_RESET, ..kvm_sregs::default() };
     descriptors::set_long_mode(&mut sregs, image.page_table, processor.features);
-    vcpu.set_sregs(&sregs)?;
-    let msrs = Msrs::from_entries(&descriptors::syscall_msrs(&image.kernel))
-        .map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
-    if vcpu.set_msrs(&msrs)? != msrs.as_slice().len() {
-        return Err(kvm_ioctls::Error::new(libc::EINVAL));
+    VcpuChanges {
+        xcrs: processor.features.xsave.then_some(xcrs),
+        sregs,
+        msrs: descriptors::syscall_msrs(&image.kernel).to_vec(),
+        // The first instruction is an `out` of EAX to port DX.
+        regs: kvm_regs {
+            rip,
+            rsp: KERNEL_BASE + image.frame,
+            rflags: 2,
+            rax: Hypercall::Enter as u64,
+            rdx: DOORBELL.into(),
+            ..kvm_regs::default()
+        },
+        xsave: None,
+        debug: None,
+        events: None,
+        mp_state: None,
+        lapic: None,
     }
-    // The first instruction is an `out` of EAX to port DX.
-    vcpu.set_regs(&kvm_regs {
-        rip: image.kernel.start,
-        rsp: image.stack,
-        rflags: 2,
-        rax: Hypercall::Enter as u64,
-        rdx: DOORBELL.into(),
-        ..kvm_regs::default()
-    })
+}
+
+/// The state of a vCPU that was just made and told its CPUID table, and the model-specific registers that
+/// belong to it.
+pub fn fresh_state(kvm: &Kvm, cpuid: &CpuId) -> Result<(VcpuState, Vec<u32>), kvm_ioctls::Error> {
+    let machine = kvm.create_vm()?;
+    let vcpu = machine.create_vcpu(0)?;
+    vcpu.set_cpuid2(cpuid)?;
+    let msrs = snapshot::vcpu::listed_msrs(kvm)?;
+    Ok((VcpuState::read(&vcpu, &msrs)?, msrs))
 }
 
 /// `KVM_GET_MSRS`, the one request of [`TimeBase::elapsed`].

@@ -109,7 +109,7 @@ mod tests {
     const END: u64 = FREE + (8 << 20);
 
     fn memory() -> GuestMemory {
-        GuestMemory::new(END, FREE, []).unwrap()
+        GuestMemory::new(END, FREE, &[]).unwrap()
     }
 
     /// Tables at pages 1 to 4 that map the two pages at virtual 0 to the last page and the first of memory.

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
 use vm_memory::mmap::MmapRegionBuilder;
@@ -25,34 +26,43 @@ pub struct GuestMemory {
     regions: GuestMemoryMmap,
 }
 
+/// A part of a file that is mapped into guest memory.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Offset in guest memory.
+    pub offset: u64,
+    /// The file.
+    pub file: Rc<File>,
+    /// Offset in the file.
+    pub file_offset: u64,
+    /// Length.
+    pub bytes: u64,
+}
+
 /// A stretch of guest memory that is not there.
 #[derive(Debug, thiserror::Error)]
 #[error("no guest memory there")]
 pub struct OutOfBounds;
 
 impl GuestMemory {
-    /// Reserves the addresses, with every byte zero, and maps files over them: each at an offset, with
-    /// its size. A file is mapped privately: what the guest writes stays in this VM. What lies below the
-    /// offset `kept` is never released.
-    pub fn new<'a>(
-        bytes: u64,
-        kept: u64,
-        files: impl IntoIterator<Item = (u64, &'a File, u64)>,
-    ) -> nix::Result<GuestMemory> {
+    /// Reserves the addresses, with every byte zero, and maps files over them. A file is mapped
+    /// privately: what the guest writes stays in this VM. What lies below the offset `kept` is never released.
+    pub fn new(bytes: u64, kept: u64, windows: &[Window]) -> nix::Result<GuestMemory> {
         let size = NonZeroUsize::new(bytes as usize).ok_or(nix::Error::EINVAL)?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
         let base = unsafe { mmap_anonymous(None, size, rights, flags)? };
-        for (offset, file, bytes) in files {
-            let Some(bytes) = NonZeroUsize::new(bytes as usize) else { continue };
+        for Window { offset, file, file_offset, bytes } in windows {
+            let Some(bytes) = NonZeroUsize::new(*bytes as usize) else { continue };
             // Writing this as one check keeps a wrong layout from mapping over the VMM itself.
             if offset.checked_add(bytes.get() as u64).is_none_or(|end| end > size.get() as u64) {
                 return Err(nix::Error::ENOMEM);
             }
-            let at = NonZeroUsize::new(base.as_ptr() as usize + offset as usize);
+            let at = NonZeroUsize::new(base.as_ptr() as usize + *offset as usize);
+            let file_offset = libc::off_t::try_from(*file_offset).map_err(|_| nix::Error::EINVAL)?;
             // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
-            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), 0)? };
+            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), file_offset)? };
         }
         let regions = pieces(0, bytes).into_iter().map(|(offset, bytes)| {
             // SAFETY: the bytes belong to our mapping, which is never unmapped.

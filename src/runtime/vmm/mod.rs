@@ -9,6 +9,7 @@ pub mod death;
 pub mod exits;
 pub mod guest_memory;
 pub mod host;
+pub mod io_apic;
 pub mod process;
 pub mod report;
 pub mod resident;

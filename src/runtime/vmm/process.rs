@@ -73,16 +73,19 @@ fn become_sandbox(launch: &Launch<'_>, parent: libc::pid_t) -> Result<(), Failed
     Ok(())
 }
 
-/// Drops what the launcher has open: above all the other ends of pipes, which would keep them from ending.
-/// What is mapped stays mapped.
+/// Drops what the launcher has open, but for one file: above all the other ends of pipes, which would keep
+/// them from ending. What is mapped stays mapped.
 ///
 /// # Errors
 /// The system's reason.
-pub fn close_other_files() -> Result<(), Failed> {
-    // SAFETY: nothing in this process uses any other descriptor from here on; the owners of the closed
-    // ones are never dropped, since the process ends by _exit.
-    match unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) } {
-        0 => Ok(()),
-        _ => Err(Failed::at("closing inherited files")(Error::last_os_error())),
+pub fn close_other_files(kept: &impl AsRawFd) -> Result<(), Failed> {
+    let kept = kept.as_raw_fd().unsigned_abs();
+    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, u32::MAX)] {
+        // SAFETY: nothing in this process uses any of these descriptors from here on; their owners are never
+        // dropped, since the process ends by _exit.
+        if first <= last && unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) } != 0 {
+            return Err(Failed::at("closing inherited files")(Error::last_os_error()));
+        }
     }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::AsRawFd;
 
+use super::death::by_unexpected_exit;
 use super::guest_memory::GuestMemory;
 use super::resident::Resident;
 use super::stats;
@@ -18,6 +19,8 @@ pub enum Ending {
     Signal(i32),
     /// Badly.
     Death(Death),
+    /// Not at all: it was started for a snapshot, and is ready for it.
+    Booted,
 }
 
 impl Ending {
@@ -36,6 +39,7 @@ impl Ending {
                 board.end_with_death(death.cause, death.address, &death.message);
                 125
             }
+            Ending::Booted => Ending::Death(by_unexpected_exit("hypercall booted", None)).tell(board),
         }
     }
 }
