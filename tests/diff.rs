@@ -9,6 +9,7 @@ use common::isobench;
 use isobench::report::file;
 use isobench::report::synthetic::Synthetic;
 use isobench::results::Results;
+use isobench::runtime::spec::Isolation;
 use tempfile::TempDir;
 
 fn run(seed: u64) -> Results {
@@ -75,6 +76,19 @@ fn runs_of_other_hosts_are_not_compared_unless_told_to() {
         "{stderr}"
     );
     diff(&run(1), &elsewhere, folder.path(), &["--fail-above", "10%", "--despite", "host"]).success();
+}
+
+#[test]
+fn steps_left_out_concern_the_container_alone() {
+    let folder = TempDir::new().unwrap();
+    let mut ablated = run(2);
+    ablated.plan.without = vec![Isolation::Net, Isolation::Seccomp];
+    let table = printed(&diff(&run(1), &ablated, folder.path(), &[]).success());
+    let not_comparable = table.split("Not comparable").nth(1).unwrap();
+    assert!(not_comparable.contains("isolation steps left out: nothing → net,seccomp"), "{table}");
+    assert!(not_comparable.contains("container") && !not_comparable.contains("microvm"), "{table}");
+    let waived = printed(&diff(&run(1), &ablated, folder.path(), &["--despite", "limits"]).success());
+    assert!(!waived.contains("Not comparable"), "{waived}");
 }
 
 #[test]

@@ -48,22 +48,6 @@ fn no_machine(trial: &Trial) -> Option<String> {
     })
 }
 
-/// Little's law: in a steady state as many sandboxes are there at once as are made in a second times the seconds that
-/// each is there (Little, *Operations Research* 9, 1961). Why `per_second` sandboxes of `latency_ns` each cannot come from
-/// `concurrency` starters, in one clause; `None` when they can. Fewer at once than starters is possible: these wait.
-pub fn beyond_littles_law(per_second: f64, latency_ns: f64, concurrency: u32) -> Option<String> {
-    let at_once = per_second * latency_ns / 1e9;
-    // 2 %: the first and the last ones reach beyond the window.
-    let is_possible = at_once <= f64::from(concurrency) * 1.02;
-    (!is_possible).then(|| {
-        format!(
-            "impossible: {per_second:.0} sandboxes a second of {:.3} ms each are {at_once:.1} at once, but there were only \
-             {concurrency} starters",
-            latency_ns / 1e6
-        )
-    })
-}
-
 /// Moments that one clock cannot have given in this order.
 fn out_of_order(timeline: &Timeline) -> Option<String> {
     let pairs = [
@@ -138,19 +122,6 @@ mod tests {
                 report.elapsed_ns = timeline.exited_ns.unwrap() - timeline.spawned_ns.unwrap() + 900_000;
             }),
             ""
-        );
-    }
-
-    #[test]
-    fn creation_rates_keep_to_littles_law() {
-        // 1,000 a second of 2 ms each are two at once.
-        assert_eq!(beyond_littles_law(1_000.0, 2e6, 2), None);
-        assert_eq!(beyond_littles_law(400.0, 2e6, 2), None, "starters may wait");
-        let reason = beyond_littles_law(2_000.0, 2e6, 2).unwrap();
-        assert!(reason.contains("4.0 at once") && reason.contains("only 2 starters"), "{reason}");
-        assert!(
-            beyond_littles_law(f64::NAN, 2e6, 2).is_some()
-                && beyond_littles_law(1.0, f64::INFINITY, 2).is_some()
         );
     }
 
