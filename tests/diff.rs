@@ -110,6 +110,18 @@ fn files_that_are_no_results_are_refused_in_one_line() {
         let stderr = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
         assert!(stderr.contains("bad.json") && stderr.trim_end().lines().count() == 1, "{stderr}");
     }
+    // JSON knows no NaN, and no number beyond what a float holds.
+    let text = serde_json::to_string(&run(1)).unwrap();
+    for number in ["NaN", "1e999", "-1"] {
+        fs::write(
+            &bad,
+            text.replacen("\"duration_ns\":42000000000", &format!("\"duration_ns\":{number}"), 1),
+        )
+        .unwrap();
+        let refused = isobench().arg("diff").args([&good, &bad]).assert().code(1);
+        let stderr = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(stderr.contains("bad.json") && stderr.trim_end().lines().count() == 1, "{stderr}");
+    }
     isobench().arg("diff").arg(&good).assert().code(2);
     isobench().arg("diff").args([&good, &good]).args(["--fail-above", "lots"]).assert().code(2);
 }

@@ -190,3 +190,24 @@ fn what_measuring_costs_and_how_good_the_host_is_are_in_the_results_and_in_every
         }
     }
 }
+
+/// Not a matter of speed: CPU time of the harness against the time for which the workload itself computed.
+#[test]
+fn the_harness_sleeps_while_a_workload_computes() {
+    let folder = TempDir::new().unwrap();
+    isobench()
+        .args(["compare", "--quick", "--runtimes", "process", "--output"])
+        .arg(folder.path())
+        .args(["--", "int", "20000000"])
+        .assert()
+        .success();
+    let results = file::read(&folder.path().join("results.json")).unwrap();
+    let timing: Vec<_> =
+        results.trials.iter().filter(|trial| trial.is_timing() && trial.runtime != NULL).collect();
+    assert!(timing.len() >= 12);
+    for trial in timing {
+        let (harness_ns, work_ns) =
+            (trial.harness_ns.unwrap(), trial.self_report.as_ref().unwrap().elapsed_ns);
+        assert!(harness_ns < work_ns / 10, "{harness_ns} ns of CPU beside {work_ns} ns of work");
+    }
+}
