@@ -44,6 +44,14 @@ pub struct SandboxArguments {
     #[arg(long, value_name = "STEP", value_delimiter = ',', value_parser = isolation_parser())]
     pub without: Vec<String>,
 
+    /// The Linux kernel of a linuxvm: a bzImage (vmlinuz) or a vmlinux; by default the newest known (isobench kernel ls)
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+
+    /// Let a linuxvm unpack its own kernel at every boot; by default the host unpacks it once
+    #[arg(long)]
+    pub guest_unpacks_kernel: bool,
+
     /// Set a variable in the sandbox's environment; may be repeated
     #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
@@ -134,6 +142,11 @@ impl SandboxArguments {
             timeout: self.timeout,
             files: self.files.clone(),
             root: self.root.as_ref().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone())),
+            kernel: self
+                .kernel
+                .as_ref()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            guest_unpacks_kernel: self.guest_unpacks_kernel,
             without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),
             ..LaunchSpec::new(Program::Builtin(String::new()))
         })
@@ -152,11 +165,12 @@ fn c_string(text: &OsString) -> Result<CString, Failure> {
 }
 
 /// The runtimes of ours by name.
-pub const RUNTIMES: [(&str, Kind); 4] = [
+pub const RUNTIMES: [(&str, Kind); 5] = [
     ("process", Kind::Process),
     ("container", Kind::Container),
     ("microvm", Kind::Microvm),
     ("microvm-clone", Kind::MicrovmClone),
+    ("linuxvm", Kind::Linuxvm),
 ];
 
 /// Accepts the name of a runtime, ours or external; clap suggests the nearest for any other.

@@ -22,7 +22,7 @@ use crate::runs::supervise::{self, Answer, Side};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::snapshot;
-use crate::runtime::spec::{LaunchSpec, Stdio};
+use crate::runtime::spec::{LaunchSpec, Measure, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
 use crate::runtime::{Prepared, RuntimeError, Sandbox, SandboxReport};
 
@@ -80,6 +80,10 @@ pub struct RunArguments {
     #[arg(long)]
     json: bool,
 
+    /// Show the log of a linuxvm's kernel, with its own timestamps, and the timeline
+    #[arg(long, short)]
+    verbose: bool,
+
     /// The program (a path, a name on PATH, or a built-in workload) and its arguments
     #[arg(last = true, required_unless_present_any = ["image", "from_snapshot"], value_name = "PROGRAM [ARGUMENTS]")]
     command: Vec<OsString>,
@@ -117,8 +121,10 @@ pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
     }
     interrupt::install();
     let runtime = arguments::runtime(&arguments.runtime, &launcher);
-    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
-    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+    let measure = Measure { boot_log: arguments.verbose, ..spec.measure };
+    let spec = LaunchSpec { once: true, measure, ..spec };
+    let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
+    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared, arguments.verbose) }
 }
 
 /// The runtime that clones this snapshot.
@@ -268,7 +274,7 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     Ok(ExitCode::from(status as u8))
 }
 
-fn pass_through(prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
+fn pass_through(prepared: &dyn Prepared, verbose: bool) -> Result<ExitCode, Failure> {
     let duplicate = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Failure::failed);
     let stdin = std::io::stdin();
     // A sandbox is in a process group of its own, which may not read the terminal: we read it instead.
@@ -284,8 +290,12 @@ fn pass_through(prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
         stderr: duplicate(std::io::stderr().as_fd())?,
     };
     let mut sandbox = prepared.launch(stdio).map_err(launch_failure)?;
+    let requested_ns = sandbox.requested_ns();
     let stopped_by = wait(&mut *sandbox, feeder)?;
     let report = sandbox.finish().map_err(launch_failure)?;
+    if verbose {
+        tell_all(&report, requested_ns);
+    }
     explain(&report);
     let status = stopped_by.map_or_else(|| report.exit.status(), |signal| 128 + signal);
     Ok(ExitCode::from(status as u8))
@@ -329,6 +339,25 @@ fn feed(pipe: OwnedFd) -> Option<OwnedFd> {
         }
     }
     Some(pipe)
+}
+
+/// The kernel's log, then what took how long.
+fn tell_all(report: &SandboxReport, requested_ns: u64) {
+    for line in report.boot_log.iter().flat_map(|log| log.lines()) {
+        eprintln!("isobench: log: {line}");
+    }
+    let ms = |ns: u64| ns as f64 / 1e6;
+    for phase in &report.phases {
+        let (start, end) =
+            (phase.start_ns.saturating_sub(requested_ns), phase.end_ns.saturating_sub(requested_ns));
+        eprintln!(
+            "isobench: {:>10.3} ms  {:>9.3} ms  {}",
+            ms(start),
+            ms(end.saturating_sub(start)),
+            phase.name
+        );
+    }
+    eprintln!("isobench: {:>10.3} ms  torn down", ms(report.torn_down_ns.saturating_sub(requested_ns)));
 }
 
 /// One line for every way to end that the program itself could not tell about.

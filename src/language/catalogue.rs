@@ -21,7 +21,18 @@ macro_rules! areas {
     };
 }
 
-areas!["charts", "maintenance", "page", "quality", "tables", "words", "workloads"];
+areas![
+    "charts",
+    "maintenance",
+    "minute",
+    "page",
+    "phases",
+    "quality",
+    "tables",
+    "timeline",
+    "words",
+    "workloads"
+];
 
 type Bundle = FluentBundle<FluentResource>;
 

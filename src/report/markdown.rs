@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::format::shell;
+use super::minute::Minute;
 use super::quality;
 use super::summary::{MARK, Summary};
 use super::table::{Entry, Table};
@@ -28,6 +29,7 @@ pub fn render(summary: &Summary, language: Language) -> String {
     }
     quality::host_warnings(summary, language).iter().for_each(|one| paragraph(format!("> {}", escape(one))));
     let all = [
+        |summary: &Summary, language| Minute::new(summary, language).table(language),
         tables::headline,
         tables::start_up,
         tables::phases,

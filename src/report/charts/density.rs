@@ -75,6 +75,7 @@ fn start_up(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
             .to_owned(),
         svg,
         tables: Vec::new(),
+        notes: Vec::new(),
     }))
 }
 
@@ -103,6 +104,7 @@ fn memory(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
             .to_owned(),
         svg,
         tables: Vec::new(),
+        notes: Vec::new(),
     }))
 }
 
@@ -146,5 +148,6 @@ fn rate(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
             .to_owned(),
         svg,
         tables: Vec::new(),
+        notes: Vec::new(),
     }))
 }

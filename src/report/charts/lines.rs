@@ -41,7 +41,7 @@ const APART: i32 = 19;
 
 /// Draws the lines; `alternative` tells the content to those who cannot see it.
 pub fn lines(alternative: &str, x: &Axis, y: &Axis, lines: &[Line]) -> Result<String, ReportError> {
-    draw(HEIGHT as u32, alternative, |area| {
+    draw(HEIGHT as u32, alternative, None, |area| {
         axes(area, x, y)?;
         let at = |point: &(f64, f64)| (x.pixel(point.0), y.height(point.1));
         let mut ends = Vec::new();

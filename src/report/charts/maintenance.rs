@@ -143,7 +143,7 @@ impl Drawn {
             })
             .collect();
         let alternative = format!("{}. {}", self.title, said.join(". "));
-        let svg = draw(frame.height(), &alternative, |area| {
+        let svg = draw(frame.height(), &alternative, None, |area| {
             frame.draw(area, &scale, format)?;
             let mut y = frame.top;
             for (heading, bars) in &groups {
@@ -167,6 +167,6 @@ impl Drawn {
         })?;
         let Drawn { id, title, caption, tables } = self;
         let tables = tables.into_iter().filter(|table| !table.rows.is_empty()).collect();
-        Ok(Some(Figure { id, title, caption, svg, tables }))
+        Ok(Some(Figure { id, title, caption, svg, notes: Vec::new(), tables }))
     }
 }

@@ -7,7 +7,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 use plotters::prelude::*;
 
-use super::paint::{Area, GRID, MUTED, Painted, Side, Size, WIDTH, write};
+use super::paint::{Area, Axis, GRID, MUTED, Painted, Side, Size, WIDTH, write};
 
 /// An axis that maps numbers to pixels.
 #[derive(Clone, Debug)]
@@ -150,6 +150,13 @@ impl Frame {
     /// Height of the chart with its axis.
     pub fn height(&self) -> u32 {
         (self.bottom + AXIS) as u32
+    }
+
+    /// The axis as the page's script reads it; `unit` as in [`Axis::unit`].
+    pub fn axis(&self, scale: &Scale, unit: &'static str) -> Option<Axis> {
+        let (left, right) = (self.from + self.left, self.to - self.right);
+        let Scale { low, high, logarithmic, .. } = *scale;
+        Some(Axis { left, right, low, high, logarithmic, unit })
     }
 
     /// The pixel of a value.

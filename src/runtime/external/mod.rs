@@ -165,7 +165,7 @@ impl Runtime for External<'_> {
         Ok(vec![format!("{version} ({})", program.display())])
     }
 
-    fn host_files(&self) -> Vec<PathBuf> {
+    fn host_files(&self, _spec: &LaunchSpec) -> Vec<PathBuf> {
         self.program().into_iter().collect()
     }
 

@@ -18,7 +18,7 @@ use crate::runtime::board::Board;
 use crate::runtime::cgroup::{self, Cgroup};
 use crate::runtime::spec::{Isolation, LaunchSpec, Limits, Measure, Stdio};
 use crate::runtime::trial::{CpuTime, Crossings, Exit};
-use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, microvm, process};
+use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, linuxvm, microvm, process};
 
 /// Serves the harness until it is gone; then kills what runs, cleans up, and ends the process.
 pub fn serve(socket: OwnedFd) -> ! {
@@ -366,6 +366,7 @@ impl Running {
             cpu,
             crossings: Crossings { host_syscalls: self.board.host_syscalls(), ..Crossings::default() },
             guest_memory: None,
+            boot_log: Some(self.board.console_text()).filter(|log| !log.is_empty()),
             guest_clock: None,
             cgroup_peak_bytes: usage.peak,
             cgroup_kernel_bytes: usage.kernel,
@@ -375,7 +376,7 @@ impl Running {
             report.cpu.guest_ns = Some(vm.guest_ns);
             report.crossings.vm_exits = vm.vm_exits;
             report.crossings.kvm_stats = vm.kvm_stats;
-            report.crossings.guest_syscalls = Some(vm.guest_syscalls);
+            report.crossings.guest_syscalls = vm.guest_syscalls;
             report.crossings.missing_calls = vm.missing_calls;
             report.guest_memory = Some(vm.memory);
             report.guest_clock = vm.guest_clock;
@@ -483,7 +484,7 @@ fn leaves_orphans(kind: Kind, spec: &LaunchSpec) -> bool {
     match kind {
         Kind::Process => true,
         Kind::Container => spec.without.contains(&Isolation::Pid),
-        Kind::Microvm | Kind::MicrovmClone => false,
+        Kind::Microvm | Kind::MicrovmClone | Kind::Linuxvm => false,
     }
 }
 
@@ -492,6 +493,7 @@ fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
         Kind::Microvm | Kind::MicrovmClone => microvm::check(),
+        Kind::Linuxvm => linuxvm::check(),
     }
 }
 
@@ -500,6 +502,7 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Process => process::prepare(spec),
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
+        Kind::Linuxvm => linuxvm::prepare(spec),
         Kind::MicrovmClone => microvm::prepare_clone(spec),
     }
 }

@@ -26,6 +26,9 @@ pub struct GuestMemory {
     regions: GuestMemoryMmap,
 }
 
+// SAFETY: the memory is used by volatile accesses and system calls only, from any thread.
+unsafe impl Sync for GuestMemory {}
+
 /// A part of a file that is mapped into guest memory.
 #[derive(Clone, Debug)]
 pub struct Window {
