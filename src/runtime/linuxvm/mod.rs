@@ -190,6 +190,13 @@ fn modules(kernel: &Path, console: bool, disk: Option<FileSystem>) -> Result<Vec
     Ok(Modules::of(kernel)?.with_dependencies(&drivers)?)
 }
 
+/// The files of the host that a launch of `spec` reads beside those of the spec: the kernel, packed and unpacked.
+pub fn host_files(spec: &LaunchSpec) -> Vec<PathBuf> {
+    let kernel = kernel_of(spec).ok();
+    let unpacked = kernel.as_deref().and_then(crate::kernel::unpacked::kept);
+    kernel.into_iter().chain(unpacked).collect()
+}
+
 /// `KVM_GET_SREGS` and `KVM_SET_GUEST_DEBUG`.
 const REQUESTS: [u64; 5] =
     [confine::KVM_RUN, confine::KVM_GET_REGS, 0x8138_ae83, 0x4048_ae9b, devices::KVM_SIGNAL_MSI];
