@@ -15,7 +15,7 @@ use super::minute::Minute;
 use super::summary::{MARK, Summary};
 use super::table::Table;
 use super::timeline::Lanes;
-use super::{tables, words};
+use super::{quality, tables, words};
 use crate::language::{self, Language, text};
 use crate::results::Results;
 
@@ -95,9 +95,19 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
     .filter(|(id, _)| *id != "phases" || lanes.is_none())
     .map(|(_, what)| what)
     .collect();
-    let lists: Vec<Table> = [tables::crossings, tables::failures, tables::skipped, tables::notes]
-        .map(|table| table(summary, language))
-        .into();
+    let lists: Vec<Table> = [
+        tables::crossings,
+        quality::cold,
+        tables::failures,
+        tables::skipped,
+        tables::notes,
+        quality::trust,
+        quality::opinions,
+        quality::measuring,
+        quality::checks,
+    ]
+    .map(|table| table(summary, language))
+    .into();
     let mut chips: Vec<Option<usize>> =
         summary.headline.iter().map(|row| Some(paint::slot(&row.runtime))).collect();
     chips.push(None); // the noise floor
@@ -117,7 +127,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         run_line => words::run_line(summary, language),
         tool => summary.tool,
         interrupted => summary.interrupted,
-        warnings => words::warnings(&summary.host, language),
+        warnings => quality::host_warnings(summary, language),
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),
@@ -128,7 +138,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         missing => missing.join(", "),
         lists,
         host => tables::host(summary, language),
-        method => words::method(language),
+        method => words::method(summary, language),
         command => shell(&summary.command),
         seed => summary.seed.to_string(),
         data_what => embedded.what.in_words(language),
