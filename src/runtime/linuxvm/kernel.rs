@@ -100,7 +100,7 @@ impl Kernel {
         check_size(image.end(), most_bytes, path)?;
         let file = file.try_clone().map_err(KernelError::at("reading", path))?;
         let address = image.address();
-        if address < HIGH_START || address % PAGE != 0 {
+        if address < HIGH_START || !address.is_multiple_of(PAGE) {
             return Err(RuntimeError::BadSpec(format!(
                 "{} prefers an impossible address, {address:#x}",
                 path.display()

@@ -175,7 +175,7 @@ fn fill(memory: &GuestMemory) -> Result<(), Error> {
     }
     for page in 0..BYTES / PAGE {
         let user = if page * PAGE == RING_3 { USER } else { 0 };
-        memory.write_u64(TABLES + 3 * PAGE + 8 * page, page * PAGE | PRESENT | WRITABLE | user)?;
+        memory.write_u64(TABLES + 3 * PAGE + 8 * page, (page * PAGE) | PRESENT | WRITABLE | user)?;
     }
     // Kernel code and data, then, behind an entry for 32-bit code, user data and code.
     for (index, descriptor) in
