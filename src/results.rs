@@ -3,10 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod density;
 pub mod journal;
 
+pub use crate::measure::host::checks::{Check, Grade};
+pub use crate::measure::host::during::During;
 pub use crate::measure::host::{HostFacts, KvmFacts};
-use crate::runtime::spec::Limits;
+pub use crate::runtime::external::ExternalTool;
+pub use crate::runtime::null::NAME as NULL;
+use crate::runtime::spec::{Isolation, Limits};
 use crate::runtime::trial::Trial;
 
 /// The format's version; a reader refuses a newer one.
@@ -39,9 +44,15 @@ pub struct Results {
     pub host: HostFacts,
     /// Runtimes that could not take part.
     pub skipped: Vec<SkippedRuntime>,
+    /// The outside tools among the runtimes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<ExternalTool>,
     /// True when it was stopped before its plan was done.
     pub interrupted: bool,
-    /// Every trial, in the order in which they ran.
+    /// What the host did while it ran; missing where that was not looked at, or the run was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<During>,
+    /// Every trial, in the order in which they ran. Those of [`NULL`] measure what measuring costs.
     pub trials: Vec<Trial>,
 }
 
@@ -65,6 +76,41 @@ pub struct Plan {
     /// done, where one was given.
     #[serde(default)]
     pub precision: Option<f64>,
+    /// Pause between two rounds, in nanoseconds, for a host to cool down.
+    #[serde(default)]
+    pub cool_down_ns: u64,
+    /// Steps of building a container that were left out.
+    #[serde(default)]
+    pub without: Vec<Isolation>,
+    /// What was dropped of the page cache before every second trial, where cold was compared with warm.
+    #[serde(default)]
+    pub cold: Option<Cold>,
+}
+
+/// How a page cache is made cold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cold {
+    /// The pages of the sandbox's own files: program, root, files shown in it, the guest's kernel.
+    Files,
+    /// The page cache of the whole host, with directory entries and inodes.
+    Host,
+}
+
+impl Cold {
+    /// What it drops, in words.
+    pub fn what(self) -> &'static str {
+        match self {
+            Cold::Files => {
+                "the pages of the program, of the root and files shown in the sandbox, and of a guest's kernel \
+                 (posix_fadvise), but no directory entries, and nothing that somebody maps"
+            }
+            Cold::Host => {
+                "the page cache of the whole host, directory entries and inodes (/proc/sys/vm/drop_caches), but nothing \
+                 that somebody maps, such as isobench itself"
+            }
+        }
+    }
 }
 
 /// One workload of a plan.

@@ -10,10 +10,10 @@ use common::{Snapshot, isobench, need};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const RUNTIMES: [&str; 3] = ["process", "container", "microvm"];
+const RUNTIMES: [&str; 4] = ["process", "container", "microvm", "microvm-clone"];
 
 fn available(runtime: &str) -> bool {
-    need("busybox") && (runtime != "microvm" || need("kvm"))
+    need("busybox") && (!runtime.starts_with("microvm") || need("kvm"))
 }
 
 /// A run that would last for minutes.

@@ -4,7 +4,8 @@
 //! A case names a C `program` of tests/programs or a static shell, or a built-in `workload`; its
 //! `arguments`; `options` of `isobench run`; whether it reads an `input`. What it does natively is
 //! what it must do everywhere, but for what a runtime is expected to do `instead`. An `endless` one
-//! is not run natively, and only where something is expected.
+//! is not run natively, and only where something is expected. A clone does what its original does; the
+//! script runs in clones what says so (`clone`), here all do.
 #![allow(missing_docs, reason = "an integration test has no interface")]
 
 mod common;
@@ -31,6 +32,9 @@ struct Case {
     input: bool,
     #[serde(default)]
     endless: bool,
+    /// For scripts/rig-tests.
+    #[serde(default, rename = "clone")]
+    _clone: bool,
     #[serde(default)]
     instead: BTreeMap<String, Expected>,
 }
@@ -82,7 +86,7 @@ impl Case {
 
     /// What it must print, if that matters, and its exit status; `None` if it is not for this runtime.
     fn expected(&self, runtime: &str) -> Option<(Option<Vec<u8>>, i32)> {
-        if let Some(expected) = self.instead.get(runtime) {
+        if let Some(expected) = self.instead.get(runtime.trim_end_matches("-clone")) {
             return Some((expected.stdout.as_ref().map(|text| text.clone().into_bytes()), expected.status));
         }
         if self.endless {
@@ -149,5 +153,12 @@ fn programs_in_a_container() {
 fn programs_in_a_microvm() {
     if need("kvm") {
         all_agree("microvm");
+    }
+}
+
+#[test]
+fn programs_in_a_clone_of_a_microvm() {
+    if need("kvm") {
+        all_agree("microvm-clone");
     }
 }

@@ -26,18 +26,6 @@ kvm-software = VT-x나 SVM이 없는 소프트웨어 KVM 백엔드 { $backend }�
 # source: ccc61f56
 kvm-nested = 중첩 KVM(가상 머신 안의 { $backend })에서 쟀다. 베어 메탈에서는 다른 값이 나온다.
 
-# source: cc675ab6
-warning-load = 시작할 때 CPU { $cpus }개에 평균 부하가 { $load }였다. 다른 프로그램이 경쟁하고 있다. 멈추고 다시 실행하자.
-# source: 68482a19
-warning-governor = CPU 주파수 거버너가 { $governor }이다. 부하에 따라 클록이 오르내린다. 고치려면: sudo cpupower frequency-set -g performance
-# source: c79de53a
-warning-swap = 스왑을 { $size } MiB 쓰고 있다. 메모리 값에서 스왑된 페이지가 빠질 수 있다. 고치려면: sudo swapoff -a
-# source: 62d050f2
-warning-virtual = 이 호스트도 가상 머신이다({ $hypervisor }). 이웃이 CPU 시간을 가져갈 수 있다. 베어 메탈의 값을 알려면 베어 메탈에서 실행하자.
-# source: 2f6f3b57
-warning-kvm-software = 이곳의 KVM은 VT-x나 SVM이 없는 소프트웨어 백엔드 { $backend }이다. 가상 머신의 값은 베어 메탈과 다르다.
-# source: e310ce83
-warning-kvm-nested = 이곳의 KVM은 다른 가상 머신 안에서(중첩) 도는 { $backend }이다. 가상 머신의 값은 베어 메탈보다 느리다.
 
 # source: 61cad146
 method-rounds = 라운드마다 모든 런타임이 모든 작업을 한 번씩 무작위 순서로 실행한다. 어디서나 바이트까지 똑같은 프로그램 파일을 쓴다.

@@ -11,9 +11,9 @@ use clap::builder::PossibleValuesParser;
 use super::Failure;
 use crate::experiment::suite::environment;
 use crate::image::{self, Image};
-use crate::runtime::RuntimeError;
-use crate::runtime::launcher::Kind;
-use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program};
+use crate::runtime::launcher::{Kind, Launcher};
+use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, set_variable};
+use crate::runtime::{Runtime, RuntimeError, external};
 use crate::workload::catalogue;
 use crate::workload::program::{find_in_root, resolve_program};
 
@@ -56,6 +56,12 @@ impl SandboxArguments {
         let program = resolve_program(name, self.root.as_deref()).map_err(program_failure)?;
         let argv = command.iter().map(c_string).collect::<Result<_, _>>()?;
         Ok(LaunchSpec { program, argv, ..self.template()? })
+    }
+
+    /// A spec for a clone of a saved snapshot, with `arguments` in place of its program's own, where there are any.
+    pub fn spec_from_snapshot(&self, snapshot: &Path, arguments: &[OsString]) -> Result<LaunchSpec, Failure> {
+        let argv = arguments.iter().map(c_string).collect::<Result<_, _>>()?;
+        Ok(LaunchSpec { snapshot: Some(snapshot.to_owned()), argv, ..self.template_over(Vec::new())? })
     }
 
     /// The same with no program yet.
@@ -129,16 +135,6 @@ impl SandboxArguments {
     }
 }
 
-/// Sets a variable in place of one of the same name.
-pub fn set_variable(env: &mut Vec<CString>, variable: CString) {
-    let name =
-        |variable: &CString| variable.to_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
-    match env.iter_mut().find(|other| name(other) == name(&variable)) {
-        Some(other) => *other = variable,
-        None => env.push(variable),
-    }
-}
-
 /// As a shell, `env` and `docker run` report it: 127 where there is no such program, 126 where it cannot run.
 pub fn program_failure(error: RuntimeError) -> Failure {
     let status = if matches!(error, RuntimeError::NoSuchProgram(_)) { 127 } else { 126 };
@@ -151,12 +147,33 @@ fn c_string(text: &OsString) -> Result<CString, Failure> {
 }
 
 /// The runtimes of ours by name.
-pub const RUNTIMES: [(&str, Kind); 3] =
-    [("process", Kind::Process), ("container", Kind::Container), ("microvm", Kind::Microvm)];
+pub const RUNTIMES: [(&str, Kind); 4] = [
+    ("process", Kind::Process),
+    ("container", Kind::Container),
+    ("microvm", Kind::Microvm),
+    ("microvm-clone", Kind::MicrovmClone),
+];
 
-/// Accepts a runtime's name; clap suggests the nearest for any other.
+/// Accepts the name of a runtime, ours or external; clap suggests the nearest for any other.
 pub fn runtime_parser() -> PossibleValuesParser {
-    PossibleValuesParser::new(RUNTIMES.map(|(name, _)| name))
+    PossibleValuesParser::new(own_names().chain(external::names()))
+}
+
+/// Accepts the name of a runtime of ours.
+pub fn own_runtime_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(own_names())
+}
+
+fn own_names() -> impl Iterator<Item = &'static str> {
+    RUNTIMES.into_iter().map(|(name, _)| name)
+}
+
+/// The runtime with this name, whose processes `launcher` starts; the parser has let no other through.
+pub fn runtime<'l>(name: &str, launcher: &'l Launcher) -> Box<dyn Runtime + 'l> {
+    match external::runtime(name, launcher) {
+        Some(tool) => Box::new(tool),
+        None => Box::new(launcher.runtime(kind(name))),
+    }
 }
 
 /// Accepts a built-in workload's name.

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Failure;
-use super::arguments::RUNTIMES;
+use super::arguments::{RUNTIMES, runtime};
+use crate::measure::host::checks::{self, Check, Grade};
 use crate::measure::host::{HostFacts, KvmFacts};
-use crate::runtime::Runtime;
+use crate::runtime::external;
 use crate::runtime::launcher::Launcher;
 
 /// Tell what this host can run, and if not, why not and how to mend it.
@@ -21,28 +22,37 @@ pub fn run(_: DoctorArguments) -> Result<ExitCode, Failure> {
     print_host(&host);
     println!("\nRuntimes");
     let mut missing = 0;
-    for (name, kind) in RUNTIMES {
-        match launcher.runtime(kind).check() {
+    let ours = RUNTIMES.into_iter().map(|(name, _)| name);
+    for name in ours.chain(external::names()) {
+        match runtime(name, &launcher).check() {
             Ok(notes) => {
-                println!("  {name:<10} works");
+                println!("  {name:<14} works");
                 for note in notes {
-                    println!("             note: {note}");
+                    println!("                 note: {note}");
                 }
             }
             Err(unavailable) => {
-                missing += 1;
-                println!("  {name:<10} cannot run: {}", unavailable.reason);
-                println!("             mend: {}", unavailable.fix);
+                // An outside tool is nobody's duty to have.
+                missing += usize::from(RUNTIMES.iter().any(|(own, _)| *own == name));
+                println!("  {name:<14} cannot run: {}", unavailable.reason);
+                println!("                 mend: {}", unavailable.fix);
             }
         }
     }
-    if !host.warnings.is_empty() {
-        println!("\nWhat makes the numbers of this host less trustworthy");
-        for warning in &host.warnings {
-            println!("  - {warning}");
+    print_checks(&host.checks);
+    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_checks(checks: &[Check]) {
+    let mark = checks::mark(checks).map_or("not known", Grade::name);
+    println!("\nHow good this host is for measuring: {mark}");
+    for check in checks {
+        println!("  {:<11} {:<9} {}", check.name, check.grade.name(), check.found);
+        if !check.mend.is_empty() {
+            println!("{:23}why: {}", "", check.why);
+            println!("{:23}{}", "", check.mend);
         }
     }
-    Ok(if missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print_host(host: &HostFacts) {

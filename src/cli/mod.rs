@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod arguments;
 mod compare;
+mod density;
 mod diff;
 mod doctor;
 mod export;
@@ -15,6 +16,7 @@ mod language;
 mod merge;
 mod report;
 mod run;
+mod snapshot;
 mod workloads;
 
 /// Runs the same workload, byte for byte, in a container and in a KVM microVM, and measures what
@@ -41,6 +43,7 @@ Examples:
 enum Command {
     Run(run::RunArguments),
     Compare(compare::CompareArguments),
+    Density(density::DensityArguments),
     Merge(merge::MergeArguments),
     Report(report::ReportArguments),
     Diff(diff::DiffArguments),
@@ -48,6 +51,7 @@ enum Command {
     Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
+    Snapshot(snapshot::SnapshotArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -58,11 +62,13 @@ pub fn main() -> ExitCode {
         None => compare::run(cli.compare),
         Some(Command::Compare(arguments)) => compare::run(arguments),
         Some(Command::Run(arguments)) => run::run(arguments),
+        Some(Command::Density(arguments)) => density::run(arguments),
         Some(Command::Merge(arguments)) => merge::run(arguments),
         Some(Command::Report(arguments)) => report::run(arguments),
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
+        Some(Command::Snapshot(arguments)) => snapshot::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };

@@ -27,7 +27,19 @@ pub struct ReportArguments {
 }
 
 pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
-    let results = report::file::read(&arguments.results).map_err(Failure::failed)?;
-    super::compare::print_and_write(&results, &arguments.output, arguments.language.get())?;
+    match report::file::read(&arguments.results) {
+        Ok(results) => {
+            super::compare::print_and_write(&results, &arguments.output, arguments.language.get())?
+        }
+        Err(error @ report::ReportError::NotResults { .. }) => {
+            // Perhaps those of the other experiment. If not, the first error says more.
+            let results = report::density::read(&arguments.results).map_err(|other| match other {
+                report::ReportError::NewerVersion { .. } => Failure::failed(other),
+                _ => Failure::failed(error),
+            })?;
+            super::density::print_and_write(&results, &arguments.output)?;
+        }
+        Err(error) => return Err(Failure::failed(error)),
+    }
     Ok(ExitCode::SUCCESS)
 }

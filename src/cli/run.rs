@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -12,15 +13,16 @@ use nix::sys::signal::SigSet;
 use nix::unistd::pipe2;
 use serde::Serialize;
 
-use super::arguments::{self, SandboxArguments, program_failure, runtime_parser};
+use super::arguments::{self, RUNTIMES, SandboxArguments, program_failure, runtime_parser};
 use super::{Failure, interrupt};
 use crate::experiment::assemble;
 use crate::image::{ImageError, RootInUse, Store};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
+use crate::runtime::snapshot;
 use crate::runtime::spec::{LaunchSpec, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
-use crate::runtime::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport};
+use crate::runtime::{Prepared, RuntimeError, Sandbox, SandboxReport};
 
 /// Run one program in one sandbox.
 ///
@@ -41,12 +43,20 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAME[:TAG]", conflicts_with = "root")]
     image: Option<String>,
 
+    /// Clone a snapshot that isobench snapshot save has written; what follows -- replaces its program's arguments
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["image", "root", "runtime", "cpus", "memory", "files", "without"]
+    )]
+    from_snapshot: Option<PathBuf>,
+
     /// Capture the output and print everything measured as one JSON document
     #[arg(long)]
     json: bool,
 
     /// The program (a path, a name on PATH, or a built-in workload) and its arguments
-    #[arg(last = true, required_unless_present = "image", value_name = "PROGRAM [ARGUMENTS]")]
+    #[arg(last = true, required_unless_present_any = ["image", "from_snapshot"], value_name = "PROGRAM [ARGUMENTS]")]
     command: Vec<OsString>,
 }
 
@@ -66,20 +76,38 @@ struct Document {
     stderr: String,
 }
 
-pub fn run(arguments: RunArguments) -> Result<ExitCode, Failure> {
+pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
     let launcher = Launcher::start().map_err(Failure::failed)?;
+    if let Some(path) = &arguments.from_snapshot {
+        arguments.runtime = runtime_of_clones(path)?;
+    }
     // While `_root` lives, nobody removes the image's files.
-    let (spec, _root) = match &arguments.image {
-        None => (arguments.sandbox.spec(&arguments.command)?, None),
-        Some(name) => {
+    let (spec, _root) = match (&arguments.image, &arguments.from_snapshot) {
+        (None, None) => (arguments.sandbox.spec(&arguments.command)?, None),
+        (None, Some(path)) => (arguments.sandbox.spec_from_snapshot(path, &arguments.command)?, None),
+        (Some(name), _) => {
             let (spec, root) = in_image(&arguments, name)?;
             (spec, Some(root))
         }
     };
     interrupt::install();
-    let runtime = launcher.runtime(arguments::kind(&arguments.runtime));
+    let runtime = arguments::runtime(&arguments.runtime, &launcher);
     let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
     if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+}
+
+/// The runtime that clones this snapshot.
+fn runtime_of_clones(path: &Path) -> Result<String, Failure> {
+    let refused = |reason: String| Failure {
+        message: format!("the snapshot {} {reason}", path.display()),
+        status: 126,
+    };
+    let header = snapshot::peek(path).map_err(|error| refused(error.to_string()))?;
+    let name = format!("{}-clone", header.runtime);
+    match RUNTIMES.iter().any(|(known, _)| *known == name) {
+        true => Ok(name),
+        false => Err(refused(format!("is of a runtime that is not known here ({:.40?})", header.runtime))),
+    }
 }
 
 fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInUse), Failure> {
@@ -113,7 +141,8 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     let watch = Watch::Input(&input);
     let observed = observe(prepared, watch, &|| interrupt::received().is_some()).map_err(launch_failure)?;
     let word = arguments.command.first().map(|word| word.to_string_lossy().into_owned());
-    let name = word.or_else(|| arguments.image.clone()).unwrap_or_default();
+    let snapshot = arguments.from_snapshot.as_ref().map(|path| path.display().to_string());
+    let name = snapshot.or(word).or_else(|| arguments.image.clone()).unwrap_or_default();
     let trial = assemble::trial(&arguments.runtime, &name, 0, &observed, watch, None);
     let status = trial.exit.status();
     let document = Document {

@@ -35,6 +35,11 @@ pub fn trial(
         torn_down_ns: Some(after(report.torn_down_ns)),
     };
     let mut notes = report.notes.clone();
+    if !report.exit.is_success()
+        && let Some(said) = last_line(&observed.stderr)
+    {
+        notes.push(format!("its last words: {said}"));
+    }
     if observed.dropped_bytes > 0 {
         notes.push(format!("{} bytes of output beyond 16 MiB were not kept", observed.dropped_bytes));
     }
@@ -51,6 +56,9 @@ pub fn trial(
         self_report: self_report::parse(&observed.stderr),
         wrong_output: expected.and_then(|expected| wrong(expected, &observed.stdout)),
         notes,
+        guest_clock: report.guest_clock,
+        page_cache: None,
+        harness_ns: None,
     }
 }
 
@@ -68,6 +76,9 @@ pub fn failed(runtime: &str, workload: &str, round: u32, error: &RuntimeError) -
         self_report: None,
         wrong_output: None,
         notes: Vec::new(),
+        guest_clock: None,
+        page_cache: None,
+        harness_ns: None,
     }
 }
 
@@ -85,6 +96,13 @@ fn footprint(observed: &Observed) -> Footprint {
             .zip(guest_memory)
             .map(|(pss, guest)| pss.saturating_sub(guest.touched_bytes)),
     }
+}
+
+/// The last line that a failed sandbox wrote to standard error, shortened.
+fn last_line(stderr: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().filter(|one| !one.is_control()).take(300).collect())
 }
 
 fn wrong(expected: &str, got: &[u8]) -> Option<String> {

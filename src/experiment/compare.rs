@@ -8,13 +8,16 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::plan::{Effort, LEAST_ROUNDS, Step, order};
-use super::{ExperimentError, assemble, precision};
-use crate::measure::clock::monotonic_ns;
+use super::{ExperimentError, assemble, cold, precision};
+use crate::measure::clock::{monotonic_ns, thread_cpu_ns};
+use crate::measure::host::during::Reading;
 use crate::results::journal::Journal;
-use crate::results::{self, BASELINE, CONTROL, HostFacts, Plan, PlannedWorkload, Results, SkippedRuntime};
-use crate::runtime::session::{Watch, observe};
+use crate::results::{
+    self, BASELINE, CONTROL, Cold, HostFacts, NULL, Plan, PlannedWorkload, Results, SkippedRuntime,
+};
+use crate::runtime::session::{Watch, observe, pause};
 use crate::runtime::spec::{LaunchSpec, Measure};
-use crate::runtime::trial::Trial;
+use crate::runtime::trial::{PageCache, Trial};
 use crate::runtime::{Prepared, Runtime, RuntimeError};
 
 /// The environment variable that makes a built-in workload wait for the end of its standard input
@@ -52,6 +55,12 @@ pub struct Comparison<'a> {
     pub pinned_cpu: Option<u32>,
     /// End when every interval is this narrow, see [`precision`].
     pub precision: Option<f64>,
+    /// Pause between two rounds.
+    pub cool_down: Duration,
+    /// Compare a cold page cache with a warm one, see [`cold`].
+    pub cold: Option<Cold>,
+    /// The runtime that does nothing: a trial of it in every round tells what measuring costs.
+    pub null: Option<&'a dyn Runtime>,
 }
 
 /// What the caller is told while it runs.
@@ -115,7 +124,8 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
     let workloads = comparison.workloads.len();
 
     let rounds: Vec<u32> = comparison.workloads.iter().map(|workload| workload.planned.rounds).collect();
-    let steps = order(names.len(), &rounds, comparison.seed);
+    let steps = order(names.len(), &rounds, comparison.cold.is_some(), comparison.seed);
+    let first = comparison.workloads.first().map(|workload| &workload.spec);
     let mut results = Results {
         version: results::VERSION,
         tool: crate::VERSION.to_owned(),
@@ -123,21 +133,32 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
         duration_ns: 0,
         command: comparison.command.clone(),
         seed: comparison.seed,
+        external: comparison
+            .runtimes
+            .iter()
+            .filter(|runtime| names.iter().any(|name| name == runtime.name()))
+            .filter_map(|runtime| runtime.external())
+            .collect(),
         plan: Plan {
             runtimes: names,
             workloads: comparison.workloads.iter().map(|workload| workload.planned.clone()).collect(),
             warmup_rounds: 1,
             budget_ns: comparison.effort.budget().as_nanos() as u64,
-            limits: comparison.workloads.first().map(|workload| workload.spec.limits).unwrap_or_default(),
+            limits: first.map(|spec| spec.limits).unwrap_or_default(),
             pinned_cpu: comparison.pinned_cpu,
             precision: comparison.precision,
+            cool_down_ns: comparison.cool_down.as_nanos() as u64,
+            without: first.map(|spec| spec.without.iter().copied().collect()).unwrap_or_default(),
+            cold: comparison.cold,
         },
         host,
         skipped,
         // Until it has come to its end, which a killed run never does.
         interrupted: true,
+        during: None,
         trials: Vec::new(),
     };
+    let before = Reading::take();
     let journal = comparison.journal.as_deref().and_then(|path| begin_journal(path, &results, progress));
     let mut run =
         Run { cells: &cells, workloads, progress, begin_ns, journal, trials: Vec::new(), interrupted: false };
@@ -147,6 +168,7 @@ pub fn compare(comparison: &Comparison<'_>, progress: &dyn Progress) -> Result<R
     run.rounds(&steps, comparison, begin_ns)?;
     (results.trials, results.interrupted) = (run.trials, run.interrupted);
     results.duration_ns = monotonic_ns() - begin_ns;
+    results.during = Some(before.until_now());
     Ok(results)
 }
 
@@ -272,24 +294,42 @@ impl Run<'_> {
         begin_ns: u64,
     ) -> Result<(), ExperimentError> {
         let mut random = StdRng::seed_from_u64(comparison.seed.wrapping_add(1));
+        let null = comparison.null.zip(comparison.workloads.first());
+        let null = null.and_then(|(null, workload)| null.prepare(&workload.spec).ok());
         let budget_ns = comparison.effort.budget().as_nanos() as u64;
+        let mut cooled_ns = 0;
         let mut rounds = vec![0; self.workloads];
         for (index, step) in steps.iter().enumerate() {
             let begins_round = index == 0 || steps[index - 1].round != step.round;
             if begins_round {
-                let spent_ns = monotonic_ns() - begin_ns;
+                let spent_ns = monotonic_ns() - begin_ns - cooled_ns;
                 let enough = rounds.iter().all(|rounds| *rounds >= LEAST_ROUNDS);
                 if spent_ns > 2 * budget_ns || enough && spent_ns > budget_ns || self.is_precise(comparison) {
                     break;
                 }
+                if index > 0 && !comparison.cool_down.is_zero() {
+                    let since_ns = monotonic_ns();
+                    pause(comparison.cool_down, &|| self.progress.stop());
+                    // Cooling down is no work: the budget does not count it.
+                    cooled_ns += monotonic_ns() - since_ns;
+                }
+                if let Some(null) = &null
+                    && !self.null_trial(&**null, step.round)
+                {
+                    break;
+                }
             }
-            if step.runtime == 0 {
+            if step.runtime == 0 && !step.cold {
                 rounds[step.workload] += 1;
             }
             let cell = &self.cells[step.runtime * self.workloads + step.workload];
             self.progress.trial(index, steps.len(), cell.runtime, &cell.workload.planned.name);
             sleep(comparison.effort.longest_gap().mul_f64(random.random::<f64>()));
-            if !self.trial(cell, Ok(&*cell.plain), Watch::Input(&[]), step.round)? {
+            let goes_on = match comparison.cold {
+                None => self.trial(cell, Ok(&*cell.plain), Watch::Input(&[]), step.round)?,
+                Some(kind) => self.cache_trial(cell, step.cold.then_some(kind), step.round)?,
+            };
+            if !goes_on {
                 break;
             }
         }
@@ -307,6 +347,43 @@ impl Run<'_> {
         self.interrupted
     }
 
+    /// A trial of the null runtime; false when the user wants to stop.
+    fn null_trial(&mut self, null: &dyn Prepared, round: u32) -> bool {
+        let begin_ns = thread_cpu_ns();
+        let observed = observe(null, Watch::Input(&[]), &|| self.progress.stop());
+        let harness_ns = Some(thread_cpu_ns().saturating_sub(begin_ns));
+        if self.stopped() {
+            return false;
+        }
+        let trial = match observed {
+            Ok(observed) => assemble::trial(NULL, NULL, round, &observed, Watch::Input(&[]), None),
+            Err(error) => assemble::failed(NULL, NULL, round, &error),
+        };
+        self.keep(Trial { harness_ns, ..trial });
+        true
+    }
+
+    /// Prepares a cell anew, with a cold page cache where one is asked for, and runs one trial; false when
+    /// the user wants to stop.
+    fn cache_trial(
+        &mut self,
+        cell: &Cell<'_>,
+        kind: Option<Cold>,
+        round: u32,
+    ) -> Result<bool, ExperimentError> {
+        let files = cold::files(cell.source, &cell.workload.spec);
+        let dropped = kind.map(|kind| cold::drop_cache(kind, &files)).transpose()?.unwrap_or_default();
+        let begin_ns = monotonic_ns();
+        let prepared = cell.prepare_once(cell.workload.spec.clone());
+        let page_cache = PageCache {
+            cold: kind.is_some(),
+            dropped_bytes: dropped.dropped_bytes,
+            kept_bytes: dropped.kept_bytes,
+            preparation_ns: monotonic_ns() - begin_ns,
+        };
+        self.trial_with(cell, prepared.as_deref(), Watch::Input(&[]), round, Some(page_cache))
+    }
+
     /// Runs one trial and keeps it; false when the user wants to stop (that trial is not kept).
     fn trial(
         &mut self,
@@ -315,9 +392,21 @@ impl Run<'_> {
         watch: Watch<'_>,
         round: u32,
     ) -> Result<bool, ExperimentError> {
+        self.trial_with(cell, prepared, watch, round, None)
+    }
+
+    fn trial_with(
+        &mut self,
+        cell: &Cell<'_>,
+        prepared: Result<&(dyn Prepared + '_), &RuntimeError>,
+        watch: Watch<'_>,
+        round: u32,
+        page_cache: Option<PageCache>,
+    ) -> Result<bool, ExperimentError> {
         if self.stopped() {
             return Ok(false);
         }
+        let begin_ns = thread_cpu_ns();
         let workload = cell.workload;
         let name = &workload.planned.name;
         // One sandbox that cannot be had is a failed trial, not the end of the comparison.
@@ -330,10 +419,11 @@ impl Run<'_> {
             Ok(Err(error)) => failed(&error),
             Err(error) => failed(error),
         };
+        let harness_ns = Some(thread_cpu_ns().saturating_sub(begin_ns));
         if self.stopped() {
             return Ok(false);
         }
-        self.keep(trial);
+        self.keep(Trial { harness_ns, page_cache, ..trial });
         Ok(true)
     }
 

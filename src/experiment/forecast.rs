@@ -49,7 +49,8 @@ pub fn forecast(
     }
     let effort = comparison.effort;
     let rounds: Vec<u32> = comparison.workloads.iter().map(|workload| workload.planned.rounds).collect();
-    let steps = order(runtimes.len(), &rounds, comparison.seed);
+    let steps = order(runtimes.len(), &rounds, comparison.cold.is_some(), comparison.seed);
+    let pauses = comparison.cool_down * steps.last().map_or(0, |step| step.round);
     let of_step = |runtime: usize, workload: usize| {
         once.get(runtime * rounds.len() + workload).copied().unwrap_or_default() + effort.longest_gap() / 2
     };
@@ -64,7 +65,10 @@ pub fn forecast(
     let fewest = rounds.iter().copied().min().unwrap_or(LEAST_ROUNDS).max(LEAST_ROUNDS);
     let least = before_rounds + of_rounds * LEAST_ROUNDS / fewest;
     let latest = effort.budget().max(least.min(effort.budget() * 2));
-    let expected = (before_rounds + of_rounds).min(latest.max(before_rounds));
+    let measuring = (before_rounds + of_rounds).min(latest.max(before_rounds));
+    // Fewer rounds, fewer pauses.
+    let share = measuring.as_secs_f64() / (before_rounds + of_rounds).as_secs_f64().max(f64::MIN_POSITIVE);
+    let expected = measuring + pauses.mul_f64(share.min(1.0));
     Ok(Some(Forecast {
         workloads: comparison
             .workloads

@@ -1,7 +1,9 @@
 //! Experiments: what is run, in which order, and what is kept of it.
 
 pub mod assemble;
+pub mod cold;
 pub mod compare;
+pub mod density;
 pub mod forecast;
 pub mod plan;
 pub mod precision;

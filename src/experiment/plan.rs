@@ -70,22 +70,28 @@ pub struct Step {
     pub runtime: usize,
     /// Index of the workload.
     pub workload: usize,
+    /// With a cold page cache.
+    pub cold: bool,
 }
 
 /// The timing trials in the order in which they run, from a seed.
 ///
-/// A round has one trial of every cell, in random order. A workload with fewer rounds than the
+/// A round has one trial of every cell, in random order, and with `cold` a second one with a cold page cache. A workload with fewer rounds than the
 /// longest takes part in rounds spread evenly over the run, so that a drift of the host meets all alike.
-pub fn order(runtimes: usize, workload_rounds: &[u32], seed: u64) -> Vec<Step> {
+pub fn order(runtimes: usize, workload_rounds: &[u32], cold: bool, seed: u64) -> Vec<Step> {
     let mut random = StdRng::seed_from_u64(seed);
     let rounds = workload_rounds.iter().copied().max().unwrap_or(0);
+    let caches: &[bool] = if cold { &[false, true] } else { &[false] };
     let mut steps = Vec::new();
     for round in 0..rounds {
         let mut cells: Vec<Step> = workload_rounds
             .iter()
             .enumerate()
             .filter(|(_, wanted)| takes_part(round, **wanted, rounds))
-            .flat_map(|(workload, _)| (0..runtimes).map(move |runtime| Step { round, runtime, workload }))
+            .flat_map(|(workload, _)| (0..runtimes).map(move |runtime| (runtime, workload)))
+            .flat_map(|(runtime, workload)| {
+                caches.iter().map(move |cold| Step { round, runtime, workload, cold: *cold })
+            })
             .collect();
         cells.shuffle(&mut random);
         steps.extend(cells);
@@ -107,25 +113,27 @@ mod tests {
     proptest! {
         #[test]
         fn every_cell_gets_its_rounds_and_every_round_is_complete(
-            runtimes in 1usize..5, rounds in proptest::collection::vec(1u32..40, 1..6), seed: u64
+            runtimes in 1usize..5, rounds in proptest::collection::vec(1u32..40, 1..6), cold: bool, seed: u64
         ) {
-            let steps = order(runtimes, &rounds, seed);
+            let steps = order(runtimes, &rounds, cold, seed);
+            let caches = 1 + usize::from(cold);
+            prop_assert_eq!(steps.iter().filter(|step| step.cold).count() * caches, if cold { steps.len() } else { 0 });
             for (workload, wanted) in rounds.iter().enumerate() {
                 for runtime in 0..runtimes {
                     let count = steps.iter().filter(|s| s.workload == workload && s.runtime == runtime).count();
-                    prop_assert_eq!(count, *wanted as usize);
+                    prop_assert_eq!(count, *wanted as usize * caches);
                 }
             }
             for step in &steps {
                 let cells = steps.iter().filter(|s| s.round == step.round && s.workload == step.workload).count();
-                prop_assert_eq!(cells, runtimes);
+                prop_assert_eq!(cells, runtimes * caches);
             }
-            prop_assert_eq!(&steps, &order(runtimes, &rounds, seed));
+            prop_assert_eq!(&steps, &order(runtimes, &rounds, cold, seed));
         }
     }
 
     #[test]
     fn another_seed_gives_another_order() {
-        assert_ne!(order(3, &[20], 1), order(3, &[20], 2));
+        assert_ne!(order(3, &[20], false, 1), order(3, &[20], false, 2));
     }
 }

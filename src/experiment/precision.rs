@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::results::{PlannedWorkload, WorkloadKind};
+use crate::results::{NULL, PlannedWorkload, WorkloadKind};
 use crate::runtime::trial::Trial;
 use crate::stats::{median, median_interval};
 
@@ -16,11 +16,12 @@ use crate::stats::{median, median_interval};
 pub fn is_reached(trials: &[Trial], workloads: &[PlannedWorkload], precision: f64) -> bool {
     let kinds: HashMap<&str, WorkloadKind> =
         workloads.iter().map(|planned| (planned.name.as_str(), planned.kind)).collect();
-    let mut cells: HashMap<(&str, &str), Vec<f64>> = HashMap::new();
-    for trial in trials.iter().filter(|trial| trial.is_valid() && trial.is_timing()) {
+    let mut cells: HashMap<(&str, &str, bool), Vec<f64>> = HashMap::new();
+    for trial in trials.iter().filter(|trial| trial.is_valid() && trial.is_timing() && trial.runtime != NULL)
+    {
         let kind = kinds.get(trial.workload.as_str()).copied().unwrap_or(WorkloadKind::Own);
         if let Some(figure) = figure(trial, kind) {
-            cells.entry((&trial.runtime, &trial.workload)).or_default().push(figure);
+            cells.entry((&trial.runtime, &trial.workload, trial.is_cold())).or_default().push(figure);
         }
     }
     let is_narrow = |figures: &Vec<f64>| {

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
-use crate::language::{Language, text};
+pub mod checks;
+pub mod during;
 
 /// Facts about the host that a reader needs to judge the numbers. `None`: could not be learned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,12 @@ pub struct HostFacts {
     pub root: bool,
     /// What makes these numbers less trustworthy, one sentence each, with what to do about it.
     pub warnings: Vec<String>,
+    /// The container that isobench itself runs in, where it does.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// Everything that was looked at, and how good it is for measuring.
+    #[serde(default)]
+    pub checks: Vec<checks::Check>,
 }
 
 /// The KVM backend.
@@ -78,37 +85,13 @@ impl HostFacts {
             load: System::load_average().map_or(0.0, |load| load.one),
             root: nix::unistd::geteuid().is_root(),
             warnings: Vec::new(),
+            container: container(),
+            checks: Vec::new(),
         };
-        facts.warnings = facts.warnings_in(Language::English);
+        facts.checks = checks::all(&facts, Path::new("/"));
+        let poor = facts.checks.iter().filter(|check| check.grade == checks::Grade::Poor);
+        facts.warnings = poor.map(checks::Check::sentence).collect();
         facts
-    }
-
-    /// What of these facts makes numbers less trustworthy, one sentence each, with what to do about it.
-    pub fn warnings_in(&self, language: Language) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.load > self.logical_cpus as f64 / 2.0 {
-            let load = format!("{:.1}", self.load);
-            warnings.push(text!(language, "warning-load", load = load, cpus = self.logical_cpus));
-        }
-        if let Some(governor) = self.governor.as_deref().filter(|governor| *governor != "performance") {
-            warnings.push(text!(language, "warning-governor", governor = governor));
-        }
-        if self.swap_used_bytes > 0 {
-            warnings.push(text!(language, "warning-swap", size = self.swap_used_bytes >> 20));
-        }
-        if let Some(hypervisor) = &self.hypervisor {
-            warnings.push(text!(language, "warning-virtual", hypervisor = hypervisor));
-        }
-        match &self.kvm {
-            Some(kvm) if kvm.software => {
-                warnings.push(text!(language, "warning-kvm-software", backend = &kvm.backend));
-            }
-            Some(kvm) if kvm.nested => {
-                warnings.push(text!(language, "warning-kvm-nested", backend = &kvm.backend));
-            }
-            _ => {}
-        }
-        warnings
     }
 }
 
@@ -141,25 +124,59 @@ fn hypervisor() -> Option<String> {
     })
 }
 
+/// The kernel module behind `/dev/kvm`: the loaded vendor module.
+pub fn kvm_backend() -> Option<String> {
+    let entries = fs::read_dir("/sys/module").ok()?.flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with("kvm_"))
+        .min()
+}
+
+/// The container around this process, by the marks that container engines and systemd leave (systemd's `CONTAINER_INTERFACE`, Docker's and
+/// Podman's files), or by the names of the first process's cgroups.
+fn container() -> Option<String> {
+    if let Some(kind) = read("/run/systemd/container").filter(|kind| !kind.is_empty()) {
+        return Some(kind);
+    }
+    let marks = [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")];
+    if let Some((_, kind)) = marks.into_iter().find(|(mark, _)| Path::new(mark).exists()) {
+        return Some(kind.to_owned());
+    }
+    let groups = read("/proc/1/cgroup")?;
+    ["docker", "kubepods", "containerd", "libpod", "lxc", "isobench"]
+        .into_iter()
+        .find(|name| groups.contains(name))
+        .map(str::to_owned)
+}
+
 /// The loaded vendor module tells the backend's name; whether it can be hardware is told by the
 /// CPU's own `vmx` or `svm` flag, since a module can have any name.
 fn kvm(nested: bool) -> Option<KvmFacts> {
     if !Path::new("/dev/kvm").exists() {
         return None;
     }
-    let mut modules: Vec<String> = fs::read_dir("/sys/module")
-        .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
-        .unwrap_or_default();
-    modules.retain(|name| name.starts_with("kvm_"));
-    modules.sort();
     let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let hardware = flags
         .lines()
         .find(|line| line.starts_with("flags"))
         .is_some_and(|line| line.split_whitespace().any(|flag| flag == "vmx" || flag == "svm"));
-    let backend = modules.into_iter().next().unwrap_or_else(|| "unknown".into());
+    let backend = kvm_backend().unwrap_or_else(|| "unknown".into());
     let software = !hardware || !matches!(backend.as_str(), "kvm_intel" | "kvm_amd" | "unknown");
     Some(KvmFacts { backend, software, nested })
+}
+
+/// Whether cgroup versions 1 and 2 are mounted side by side.
+pub fn cgroup_is_hybrid() -> bool {
+    cgroup_layout() == "hybrid"
+}
+
+/// The hard limit of one of the resources of setrlimit(2).
+pub fn hard_limit(resource: libc::__rlimit_resource_t) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel writes to the structure that it is given; after a failure it holds zeros.
+    unsafe { libc::getrlimit(resource, &mut limit) };
+    limit.rlim_max
 }
 
 /// What is mounted under `/sys/fs/cgroup`.
@@ -191,13 +208,8 @@ mod tests {
     #[test]
     fn a_software_backend_is_said_beside_its_numbers() {
         let kvm = KvmFacts { backend: "kvm_x".into(), software: true, nested: true };
-        let on = |kvm| HostFacts { kvm: Some(kvm), ..HostFacts::default() }.warnings_in(Language::English);
-        let warnings = on(kvm);
-        assert!(
-            warnings.iter().any(|text| text.contains("kvm_x") && text.contains("software")),
-            "{warnings:?}"
-        );
+        assert!(kvm.caveat().is_some_and(|text| text.contains("kvm_x") && text.contains("software")));
         let bare = KvmFacts { backend: "kvm_amd".into(), software: false, nested: false };
-        assert!(on(bare).is_empty());
+        assert_eq!(bare.caveat(), None);
     }
 }

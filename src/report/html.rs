@@ -29,6 +29,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("minute.html", include_str!("templates/minute.html")),
     ("waterfall.html", include_str!("templates/waterfall.html")),
     ("bench.html", include_str!("templates/bench.html")),
+    ("density.html", include_str!("templates/density.html")),
     ("tables.html", include_str!("templates/tables.html")),
 ];
 
@@ -116,7 +117,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         run_line => words::run_line(summary, language),
         tool => summary.tool,
         interrupted => summary.interrupted,
-        warnings => words::warnings(&summary.host, language),
+        warnings => words::warnings(summary),
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),

@@ -26,7 +26,7 @@ pub fn render(summary: &Summary, language: Language) -> String {
     if let Some(caveat) = &summary.kvm_caveat {
         paragraph(format!("> {MARK} {}", escape(&words::kvm_caveat(caveat, language))));
     }
-    words::warnings(&summary.host, language).iter().for_each(|one| paragraph(format!("> {}", escape(one))));
+    words::warnings(summary).iter().for_each(|one| paragraph(format!("> {}", escape(one))));
     let all = [
         |summary: &Summary, language| Minute::new(summary, language).table(language),
         tables::headline,

@@ -224,10 +224,6 @@ fn union<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     known
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
 /// Hosts as rows, runtimes as columns.
 fn table(
     hosts: &[Host],
@@ -236,7 +232,7 @@ fn table(
     note: &str,
     entry: impl Fn(&Host, &str) -> Option<Entry>,
 ) -> Table {
-    let mut table = Table::new(title, note, &["Host".to_owned()], &owned(runtimes));
+    let mut table = Table::new(title, note, &["Host"], runtimes);
     for host in hosts {
         let cells = runtimes.iter().map(|runtime| {
             let mut entry = entry(host, runtime).unwrap_or_else(Entry::missing);
@@ -253,12 +249,8 @@ fn table(
 
 /// Where each run was made.
 fn about(hosts: &[Host]) -> Table {
-    let mut table = Table::new(
-        "Hosts",
-        "",
-        &["Host", "What it is", "isobench", "Started", "To be known"].map(str::to_owned),
-        &[],
-    );
+    let mut table =
+        Table::new("Hosts", "", &["Host", "What it is", "isobench", "Started", "To be known"], &[]);
     for host in hosts {
         let summary = &host.summary;
         let mut marks = summary.host.warnings.clone();

@@ -135,12 +135,16 @@ impl Minute {
     pub fn table(&self, language: Language) -> Table {
         let mut columns = vec![text!(language, "minute-aspect")];
         columns.extend(self.columns.iter().map(|column| format!("{} ({})", column.name, column.label)));
-        let mut table = Table::new(&self.title, "", &columns, &[]);
+        let mut table =
+            Table::new(&self.title, "", &columns.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
         for row in &self.rows {
             let mut cells = vec![Entry::new(&row.title)];
             cells.extend(row.facts.iter().map(|fact| {
                 let origin = fact.origin.iter().map(|origin| origin.name.clone());
-                Entry { text: fact.text.clone(), details: fact.details.iter().cloned().chain(origin).collect() }
+                Entry {
+                    text: fact.text.clone(),
+                    details: fact.details.iter().cloned().chain(origin).collect(),
+                }
             }));
             table.rows.push(cells);
         }
@@ -192,7 +196,8 @@ impl Side<'_> {
 
     /// Where the program's requests end: the workload that makes most of them shows it best.
     fn isolation(&self) -> Fact {
-        let calls = |cell: &&Cell| cell.crossings.host_syscalls.or(cell.crossings.guest_syscalls).unwrap_or(0.0);
+        let calls =
+            |cell: &&Cell| cell.crossings.host_syscalls.or(cell.crossings.guest_syscalls).unwrap_or(0.0);
         let busiest = self
             .summary
             .cells
@@ -225,12 +230,15 @@ impl Side<'_> {
     /// The same file, byte for byte, gave the right result.
     fn portability(&self) -> Fact {
         let language = self.language;
-        let cells: Vec<&Cell> = self.summary.cells.iter().filter(|cell| cell.runtime == self.runtime).collect();
+        let cells: Vec<&Cell> =
+            self.summary.cells.iter().filter(|cell| cell.runtime == self.runtime).collect();
         let Some(first) = cells.first() else { return self.not_compared() };
         let well = cells.iter().filter(|cell| cell.failed == 0).count();
         let text = text!(language, "minute-same-file", well = well, all = cells.len());
         let needs = match &self.summary.host.kvm {
-            Some(kvm) if self.is_virtual_machine => text!(language, "minute-needs-kvm", backend = &kvm.backend),
+            Some(kvm) if self.is_virtual_machine => {
+                text!(language, "minute-needs-kvm", backend = &kvm.backend)
+            }
             _ if self.is_virtual_machine => text!(language, "minute-needs-unknown-kvm"),
             _ => text!(language, "minute-needs-linux", kernel = &self.summary.host.kernel),
         };
@@ -406,12 +414,13 @@ fn again(summary: &Summary, runtime: &str, workload: &str) -> String {
     if summary.workloads.iter().any(|planned| planned.kind == WorkloadKind::Own) {
         return shell(&summary.command);
     }
-    let mut command: Vec<String> =
-        ["isobench", "compare", "--runtimes", runtime].map(str::to_owned).into();
+    let mut command: Vec<String> = ["isobench", "compare", "--runtimes", runtime].map(str::to_owned).into();
     if !workload.is_empty() {
         command.extend(["--workloads".to_owned(), workload.to_owned()]);
     }
-    command.extend(summary.command.iter().filter(|word| ["--quick", "--thorough"].contains(&word.as_str())).cloned());
+    command.extend(
+        summary.command.iter().filter(|word| ["--quick", "--thorough"].contains(&word.as_str())).cloned(),
+    );
     command.extend(["--seed".to_owned(), summary.seed.to_string()]);
     shell(&command)
 }
@@ -441,7 +450,11 @@ mod tests {
             let boot = fact(&minute, "boot", column);
             assert_eq!(boot.text, duration(row.start_up.as_ref().unwrap().estimate.median));
             assert_eq!(boot.trials.as_ref().unwrap().runtime, runtime);
-            assert!(boot.command.contains(&format!("--runtimes {runtime} --workloads noop")), "{}", boot.command);
+            assert!(
+                boot.command.contains(&format!("--runtimes {runtime} --workloads noop")),
+                "{}",
+                boot.command
+            );
             assert!(boot.origin.is_some() && !fact(&minute, "resources", column).missing);
             let maintenance = fact(&minute, "maintenance", column);
             assert!(maintenance.missing && maintenance.command == "isobench maintain");
@@ -465,7 +478,9 @@ mod tests {
     #[test]
     fn failed_trials_count_against_portability() {
         let mut results = Synthetic::default().results();
-        for trial in results.trials.iter_mut().filter(|one| one.runtime == "container" && one.workload == "int") {
+        for trial in
+            results.trials.iter_mut().filter(|one| one.runtime == "container" && one.workload == "int")
+        {
             trial.exit = crate::runtime::trial::Exit::Code(1);
         }
         let portability = minute(&results);

@@ -8,6 +8,7 @@ pub mod bench;
 pub mod cell;
 pub mod charts;
 mod clean;
+pub mod density;
 pub mod diff;
 mod embed;
 mod error;

@@ -177,7 +177,11 @@ mod tests {
         let (_, [english, _]) =
             crate::language::AREAS.iter().find(|(area, _)| *area == "phases").expect("the area of phases");
         for message in crate::language::source::messages(english).unwrap() {
-            assert!(KNOWN.iter().any(|known| key(known) == message.key), "no phase is called {}", message.key);
+            assert!(
+                KNOWN.iter().any(|known| key(known) == message.key),
+                "no phase is called {}",
+                message.key
+            );
         }
     }
 

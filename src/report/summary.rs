@@ -15,10 +15,12 @@ use crate::runtime::trial::{Timeline, Trial};
 use crate::stats::{Interval, paired_ratio};
 
 /// Runtimes of our own, in the report's order; others follow as planned.
-const ORDER: &[&str] = &[BASELINE, CONTROL, "container", "microvm", "linuxvm"];
+const ORDER: &[&str] =
+    &[BASELINE, CONTROL, "container", "microvm", "microvm-clone", "linuxvm", "linuxvm-clone"];
 
 /// Runtimes that are known to be virtual machines even where a trial does not show it.
-pub(super) const VIRTUAL_MACHINES: &[&str] = &["microvm", "linuxvm", "qemu", "firecracker"];
+pub(super) const VIRTUAL_MACHINES: &[&str] =
+    &["microvm", "microvm-clone", "linuxvm", "linuxvm-clone", "qemu", "firecracker"];
 
 /// The mark of numbers that the KVM backend colours.
 pub const MARK: &str = "†";

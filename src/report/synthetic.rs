@@ -9,8 +9,8 @@ use crate::results::{
 };
 use crate::runtime::spec::Limits;
 use crate::runtime::trial::{
-    CpuTime, Crossings, Death, DeathCause, Exit, ExitCount, Footprint, GuestMemory, MissingCall, Phase,
-    SelfReport, Timeline, Trial,
+    CpuTime, Crossings, Death, DeathCause, Exit, ExitCount, Footprint, GuestClock, GuestMemory, MissingCall,
+    Phase, SelfReport, Timeline, Trial,
 };
 
 /// What to make.
@@ -99,6 +99,9 @@ impl Synthetic {
                 limits: Limits::default(),
                 pinned_cpu: None,
                 precision: None,
+                cool_down_ns: 0,
+                without: Vec::new(),
+                cold: None,
             },
             host: HostFacts {
                 cpu_model: text("Synthetic CPU @ 3.00 GHz"),
@@ -124,7 +127,9 @@ impl Synthetic {
                 reason: text("no program of that name in PATH"),
                 fix: text("install firecracker 1.7 or newer"),
             }],
+            external: Vec::new(),
             interrupted: false,
+            during: None,
             trials,
         }
     }
@@ -251,6 +256,10 @@ impl Synthetic {
             } else {
                 Vec::new()
             },
+            guest_clock: is_vm
+                .then(|| GuestClock { guest_ns: work_ns + 200_000, host_ns: work_ns + 200_100 }),
+            page_cache: None,
+            harness_ns: Some(jitter(60e3)),
         }
     }
 }

@@ -54,10 +54,10 @@ impl Table {
     pub(super) fn new(
         title: impl Into<String>,
         note: impl Into<String>,
-        text: &[String],
-        numbers: &[String],
+        text: &[&str],
+        numbers: &[&str],
     ) -> Table {
-        let column = |numeric| move |name: &String| Column { name: name.clone(), numeric };
+        let column = |numeric| move |name: &&str| Column { name: (*name).to_owned(), numeric };
         Table {
             title: title.into(),
             note: note.into(),

@@ -66,7 +66,7 @@ pub fn render(summary: &Summary, language: Language, style: Style) -> String {
         let caveat = words::kvm_caveat(caveat, language);
         let _ = writeln!(page, "\n{}", style.paint("33", &format!("{MARK} {caveat}")));
     }
-    for warning in words::warnings(&summary.host, language) {
+    for warning in words::warnings(summary) {
         let _ = writeln!(page, "{}", style.paint("33", &warning));
     }
     if summary.interrupted {

@@ -109,10 +109,8 @@ fn notes(summary: &Summary, language: Language) -> Vec<String> {
 
 fn lane(summary: &Summary, waterfall: &Waterfall, language: Language) -> Lane {
     let timeline = &waterfall.timeline;
-    let bars: Vec<Bar> = longest(&timeline.phases)
-        .into_iter()
-        .map(|phase| bar(waterfall, phase, language))
-        .collect();
+    let bars: Vec<Bar> =
+        longest(&timeline.phases).into_iter().map(|phase| bar(waterfall, phase, language)).collect();
     let milestones = [
         (text!(language, "milestone-entered"), timeline.entered_ns),
         (text!(language, "milestone-first-output"), timeline.first_output_ns),
@@ -127,7 +125,9 @@ fn lane(summary: &Summary, waterfall: &Waterfall, language: Language) -> Lane {
         bars,
         milestones: milestones
             .into_iter()
-            .filter_map(|(name, at)| at.map(|ns| Milestone { name, at_us: micros(ns), at: duration(ns as f64) }))
+            .filter_map(|(name, at)| {
+                at.map(|ns| Milestone { name, at_us: micros(ns), at: duration(ns as f64) })
+            })
             .collect(),
         finish_us,
         finish: duration(finish_us * 1e3),

@@ -4,7 +4,7 @@ use super::cell::Measured;
 use super::format::{bytes, count, duration, ratio};
 use super::summary::{Headline, KvmCaveat, Summary, Waterfall};
 use crate::language::{Language, optional, text};
-use crate::results::{BASELINE, HostFacts, PlannedWorkload, WorkloadKind};
+use crate::results::{BASELINE, Check, HostFacts, PlannedWorkload, WorkloadKind};
 use crate::stats::Verdict;
 
 /// Three sentences, one each on start-up, computing and memory.
@@ -51,16 +51,11 @@ pub fn kvm_caveat(caveat: &KvmCaveat, language: Language) -> String {
     }
 }
 
-/// What makes this host's numbers less trustworthy. What the running isobench said itself is said in the
-/// reader's language, anything else as it was recorded.
-pub fn warnings(host: &HostFacts, language: Language) -> Vec<String> {
-    let known = host.warnings_in(Language::English);
-    let own = host.warnings_in(language);
-    let translated = |recorded: &String| {
-        let place = known.iter().position(|known| known == recorded)?;
-        own.get(place).cloned()
-    };
-    host.warnings.iter().map(|recorded| translated(recorded).unwrap_or_else(|| recorded.clone())).collect()
+/// What makes this host's numbers less trustworthy, as it was recorded. What `caveat` says already is left out.
+pub fn warnings(summary: &Summary) -> Vec<String> {
+    let kvm = summary.host.checks.iter().find(|check| check.name == "kvm").map(Check::sentence);
+    let told = |warning: &&String| summary.kvm_caveat.is_some() && Some(*warning) == kvm.as_ref();
+    summary.host.warnings.iter().filter(|warning| !told(warning)).cloned().collect()
 }
 
 /// How the intervals and verdicts were made.

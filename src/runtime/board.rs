@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use serde::{Deserialize, Serialize};
 
-use super::trial::{Death, DeathCause, Exit, ExitCount, GuestMemory, MissingCall, Phase};
+use super::trial::{Death, DeathCause, Exit, ExitCount, GuestClock, GuestMemory, MissingCall, Phase};
 use crate::measure::clock::monotonic_ns;
 
 const PAGE: usize = 4096;
@@ -76,6 +76,8 @@ pub struct VmReport {
     pub memory: GuestMemory,
     /// Time spent inside `KVM_RUN`, in nanoseconds.
     pub guest_ns: u64,
+    /// The guest's clock beside the host's, where the VMM can read it.
+    pub guest_clock: Option<GuestClock>,
     /// Anything the user should know about this trial.
     pub notes: Vec<String>,
 }
@@ -95,6 +97,13 @@ impl Board {
             mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED)?
         };
         Ok(Board { base })
+    }
+
+    /// Leaves it out of the memory of processes that are cloned from now on: one that is cloned while a
+    /// thousand sandboxes are alive would get a copy of a thousand mappings (madvise(2), `MADV_DONTFORK`).
+    pub fn keep_from_forks(&self) {
+        // SAFETY: advises on our own whole mapping. A refusal costs time, nothing else.
+        unsafe { libc::madvise(self.base.as_ptr(), SIZE, libc::MADV_DONTFORK) };
     }
 
     fn header(&self) -> &Header {

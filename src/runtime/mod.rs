@@ -7,26 +7,35 @@
 //! The three runtimes of ours are built by the [`launcher`], a small process of its own.
 
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 
 pub mod board;
 pub mod cgroup;
 pub mod clone;
 pub mod container;
+pub mod external;
 pub mod launcher;
 pub mod microvm;
+pub mod null;
+pub mod open_files;
 pub mod pin;
 pub mod plausible;
 pub mod pointers;
 pub mod process;
+pub mod seccomp;
 pub mod session;
+pub mod snapshot;
 pub mod spec;
 pub mod syscall_count;
 pub mod trial;
+pub mod virtio;
+pub mod vmm;
 
 #[allow(unused_imports, reason = "named by the documentation")]
 use crate::measure::clock;
+use external::ExternalTool;
 use spec::{LaunchSpec, Stdio};
-use trial::{CpuTime, Crossings, Exit, GuestMemory, Phase};
+use trial::{CpuTime, Crossings, Exit, GuestClock, GuestMemory, Phase};
 
 /// Why a runtime cannot run here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,8 +82,17 @@ pub trait Runtime {
     fn name(&self) -> &str;
     /// Whether it works on this host; what it could not do although it works is a list of notes.
     fn check(&self) -> Result<Vec<String>, Unavailable>;
+    /// Files of the host that a launch reads beside those of its spec, such as a guest's kernel or an outside tool: what
+    /// a cold start does not find in the page cache.
+    fn host_files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
     /// Does, outside every clock, what all launches of `spec` share.
     fn prepare(&self, spec: &LaunchSpec) -> Result<Box<dyn Prepared + '_>, RuntimeError>;
+    /// For an outside tool: which one it is, and what about it remains different. Ours are told by the report's version.
+    fn external(&self) -> Option<ExternalTool> {
+        None
+    }
 }
 
 /// A spec that can be launched many times.
@@ -120,6 +138,8 @@ pub struct SandboxReport {
     pub crossings: Crossings,
     /// Guest memory (VM only).
     pub guest_memory: Option<GuestMemory>,
+    /// The guest's clock beside the host's (VM only).
+    pub guest_clock: Option<GuestClock>,
     /// Peak memory charged to its cgroup, in bytes, where it had one.
     pub cgroup_peak_bytes: Option<u64>,
     /// Kernel memory charged to its cgroup, in bytes, where it had one.

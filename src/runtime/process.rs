@@ -12,7 +12,7 @@ use super::clone::{Cloned, Stack, clone3, clone3_sharing_memory, reset_signals};
 use super::launcher::recipe::{Launch, Recipe, Started};
 use super::pointers::Pointers;
 use super::spec::LaunchSpec;
-use super::{RuntimeError, syscall_count};
+use super::{RuntimeError, open_files, syscall_count};
 use crate::workload::program::{ProgramFile, open_program};
 
 /// Opens the program.
@@ -106,6 +106,7 @@ fn lead_group(board: &Board) {
 
 fn execute(workload: &Workload<'_>) -> ! {
     reset_signals();
+    open_files::restore();
     // SAFETY: descriptors and plain numbers, then an execveat with null-terminated arrays that outlive it.
     unsafe {
         for (number, fd) in (0..).zip(workload.stdio) {

@@ -14,7 +14,7 @@ use nix::unistd::pipe2;
 
 use super::spec::Stdio;
 use super::{Prepared, RuntimeError, Sandbox, SandboxReport};
-use crate::measure::clock::monotonic_ns;
+use crate::measure::clock::{monotonic_ns, until};
 use crate::measure::footprint::{Pss, pss};
 
 /// How much of each output stream is kept; the rest is read and counted only.
@@ -118,6 +118,19 @@ pub fn observe(
         pss_steady: samples.last,
         report,
     })
+}
+
+/// Waits for `time`. Signals that the caller blocks come in, and `stop` is asked then: true ends the wait early.
+pub fn pause(time: Duration, stop: &dyn Fn() -> bool) {
+    let deadline_ns = monotonic_ns().saturating_add(time.as_nanos() as u64);
+    loop {
+        let left = until(deadline_ns);
+        if left.is_zero() || stop() {
+            return;
+        }
+        // A signal ends it early, and then `stop` knows.
+        let _ = ppoll(&mut [], Some(TimeSpec::from_duration(left)), Some(SigSet::empty()));
+    }
 }
 
 #[derive(Default)]

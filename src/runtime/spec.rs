@@ -141,6 +141,11 @@ pub struct LaunchSpec {
     /// without a root of its own starts where the harness is.
     #[serde(default)]
     pub working_dir: Option<PathBuf>,
+    /// A saved snapshot from which to clone the sandbox. Program, files and limits are then the snapshot's;
+    /// [`LaunchSpec::argv`] is what follows the program's own name, or empty for the snapshot's arguments, and
+    /// [`LaunchSpec::env`] what is set beyond the snapshot's environment.
+    #[serde(default)]
+    pub snapshot: Option<PathBuf>,
     /// Container steps to leave out.
     pub without: BTreeSet<Isolation>,
     /// Extra measurements.
@@ -163,10 +168,21 @@ impl LaunchSpec {
             files: Vec::new(),
             root: None,
             working_dir: None,
+            snapshot: None,
             without: BTreeSet::new(),
             measure: Measure::default(),
             once: false,
         }
+    }
+}
+
+/// Sets a variable in place of one of the same name.
+pub fn set_variable(env: &mut Vec<CString>, variable: CString) {
+    let name =
+        |variable: &CString| variable.to_bytes().split(|byte| *byte == b'=').next().map(<[u8]>::to_vec);
+    match env.iter_mut().find(|other| name(other) == name(&variable)) {
+        Some(other) => *other = variable,
+        None => env.push(variable),
     }
 }
 

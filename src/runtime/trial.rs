@@ -201,6 +201,28 @@ pub struct Crossings {
     pub missing_calls: Vec<MissingCall>,
 }
 
+/// How long a guest ran, by its clock and by the host's, read at the same two moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestClock {
+    /// By the clock that the guest's programs read, in nanoseconds.
+    pub guest_ns: u64,
+    /// By the host's `CLOCK_MONOTONIC`, in nanoseconds.
+    pub host_ns: u64,
+}
+
+/// What was in the page cache when a sandbox was prepared and launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageCache {
+    /// What the plan names was dropped before.
+    pub cold: bool,
+    /// Bytes of the sandbox's files that were in the cache and were dropped.
+    pub dropped_bytes: u64,
+    /// Bytes of them that stayed: somebody maps them.
+    pub kept_bytes: u64,
+    /// What preparing took, in nanoseconds: that is where a VMM reads its program and files.
+    pub preparation_ns: u64,
+}
+
 /// What a built-in workload says about itself on standard error.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SelfReport {
@@ -237,9 +259,23 @@ pub struct Trial {
     pub wrong_output: Option<String>,
     /// Steps that were left out or could not be done, in words (no cgroup, no seccomp, …).
     pub notes: Vec<String>,
+    /// Both clocks of a VM whose VMM can read its guest's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_clock: Option<GuestClock>,
+    /// The page cache; only in a comparison of cold with warm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_cache: Option<PageCache>,
+    /// CPU time that the harness itself spent on observing it, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub harness_ns: Option<u64>,
 }
 
 impl Trial {
+    /// True for a trial before which the page cache was dropped.
+    pub fn is_cold(&self) -> bool {
+        self.page_cache.is_some_and(|cache| cache.cold)
+    }
+
     /// True for a trial whose clock nothing disturbed: no memory was sampled, no system call counted.
     /// Only these count for times.
     pub fn is_timing(&self) -> bool {

@@ -7,6 +7,7 @@
 //! ratio of two medians covers less than it promises at the 5 to 11 trials that a short run has.
 
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::interval::{CONFIDENCE, Interval};
 use super::quantile::sorted;
@@ -111,9 +112,9 @@ impl Null {
         let tail = (1.0 - CONFIDENCE) / 2.0;
         match self {
             Null::Exact(table) => table.iter().take_while(|cumulated| **cumulated <= tail).count(),
-            // 1.96 standard deviations; half a step, since U is a whole number.
+            // Half a step, since U is a whole number.
             Null::Normal { pairs, deviation } => {
-                (pairs / 2.0 + 0.5 - 1.959_964 * deviation).max(0.0) as usize
+                (pairs / 2.0 + 0.5 + Normal::standard().inverse_cdf(tail) * deviation).max(0.0) as usize
             }
         }
     }
@@ -167,7 +168,7 @@ fn p_value(a: &[f64], b: &[f64], null: &Null) -> f64 {
                 return 1.0;
             }
             let z = (pairs as f64 / 2.0 - smaller - 0.5).max(0.0) / variance.sqrt();
-            libm::erfc(z / std::f64::consts::SQRT_2) / 2.0
+            Normal::standard().sf(z)
         }
     };
     (2.0 * one_sided).min(1.0)
@@ -190,9 +191,10 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand::SeedableRng;
     use rand::rngs::StdRng;
-    use rand::{Rng, SeedableRng};
 
+    use super::super::shapes::{SHAPES, normal};
     use super::*;
 
     #[test]
@@ -252,41 +254,21 @@ mod tests {
         assert!(holm(&[]).is_empty());
     }
 
-    fn normal(random: &mut StdRng) -> f64 {
-        let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * random.random::<f64>()).cos()
-    }
-
-    type Shape = fn(&mut StdRng) -> f64;
-
-    /// Start-up times look like each of these.
-    const SHAPES: [(&str, Shape); 4] = [
-        ("log-normal", |random| (0.3 * normal(random)).exp()),
-        ("normal", |random| 100.0 + 5.0 * normal(random)),
-        ("bimodal", |random| {
-            if random.random_bool(0.3) {
-                6.0 + normal(random) * 0.2
-            } else {
-                1.0 + normal(random).abs() * 0.1
-            }
-        }),
-        ("heavy-tailed", |random| 1.0 / (1.0 - random.random::<f64>()).sqrt()),
-    ];
-
     #[test]
     fn intervals_hold_the_truth_as_often_as_they_say() {
         let mut random = StdRng::seed_from_u64(41);
-        for (name, shape) in SHAPES {
+        for shape in SHAPES {
             for n in [5, 20, 50, 200] {
-                let experiments = if n < 50 { 1_000 } else { 400 };
+                let experiments = if n < 200 { 3_000 } else { 1_500 };
                 let covered = (0..experiments).filter(|_| {
-                    let before: Vec<f64> = (0..n).map(|_| shape(&mut random)).collect();
-                    let after: Vec<f64> = (0..n).map(|_| 1.1 * shape(&mut random)).collect();
+                    let before = shape.sample(n, &mut random);
+                    let after: Vec<f64> = shape.sample(n, &mut random).iter().map(|one| 1.1 * one).collect();
                     change(&before, &after).unwrap().interval.unwrap().contains(1.1)
                 });
                 let coverage = covered.count() as f64 / f64::from(experiments);
-                // Nearly four standard errors of 400 experiments; at n = 5 the exact coverage is 0.968.
-                assert!((0.91..=0.985).contains(&coverage), "{name}, n = {n}: {coverage}");
+                // At n = 5 there is nothing between 0.968 and 0.944: the test's own steps.
+                let most = if n == 5 { 0.98 } else { 0.97 };
+                assert!((0.93..=most).contains(&coverage), "{}, n = {n}: {coverage}", shape.name);
             }
         }
     }

@@ -2,12 +2,15 @@
 //!
 //! Between the k-th smallest and the k-th largest of n independent samples lies the population's
 //! median with a probability that is known exactly and is the same for every continuous
-//! distribution: the number of samples below the median is binomial (n, ½). No resampling, no
-//! seed, no assumption of normality, and it never covers less than it promises; the percentile
-//! bootstrap, which needs all three, covers less at small n. (Conover, *Practical Nonparametric
-//! Statistics*, 3.2.)
+//! distribution: the number of samples below the median is binomial (n, ½) (Conover, *Practical
+//! Nonparametric Statistics*, 3.2). No resampling, no seed, no assumption of normality. But these
+//! probabilities are steps: with 10 samples 97.9 % or 89.1 %, and nothing between. So the ends are
+//! interpolated between the two nearest ranks as Hettmansperger and Sheather do (*Statistics &
+//! Probability Letters* 4, 1986), which comes to 95 % within a percent for all common shapes
+//! (`coverage.rs`). The percentile bootstrap covers less than it promises at small n.
 
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{Binomial, DiscreteCDF};
 
 use super::quantile::sorted;
 
@@ -43,24 +46,44 @@ pub fn median_interval(values: &[f64]) -> Option<Interval> {
 
 /// As [`median_interval`], of a finite sample in ascending order.
 pub fn median_interval_of_sorted(sorted: &[f64]) -> Option<Interval> {
-    let below = ranks_outside(sorted.len()).checked_sub(1)?;
-    Some(Interval { low: *sorted.get(below)?, high: *sorted.get(sorted.len() - 1 - below)? })
+    let n = sorted.len();
+    let Ranks { outer, towards_inner } = ranks(n)?;
+    let between = |outer: usize, inner: usize| {
+        let (outer, inner) = (*sorted.get(outer)?, *sorted.get(inner)?);
+        // Rounding must not push an end past its neighbours.
+        Some((outer + towards_inner * (inner - outer)).clamp(outer.min(inner), outer.max(inner)))
+    };
+    // Ranks count from 1 and from either end.
+    Some(Interval { low: between(outer - 1, outer)?, high: between(n - outer, n - outer - 1)? })
 }
 
-/// The largest k for which P(Binomial(n, ½) < k) ≤ (1 − [`CONFIDENCE`]) / 2; 0 when there is none.
-fn ranks_outside(n: usize) -> usize {
-    let tail = (1.0 - CONFIDENCE) / 2.0;
-    // Logarithms, since 2⁻ⁿ underflows for n > 1074.
-    let mut ln_probability = -(n as f64) * std::f64::consts::LN_2;
-    let mut cumulated = 0.0;
-    for k in 0..=n / 2 {
-        cumulated += ln_probability.exp();
-        if cumulated > tail {
-            return k;
-        }
-        ln_probability += ((n - k) as f64 / (k + 1) as f64).ln();
+/// Where the ends of an interval are.
+struct Ranks {
+    /// The innermost rank (from 1, at most n ÷ 2) whose interval covers at least what is asked for.
+    outer: usize,
+    /// How far the end lies from there towards the next rank, from 0 to below 1.
+    towards_inner: f64,
+}
+
+/// The ranks for `n` samples; `None` where even the whole range covers too little.
+fn ranks(n: usize) -> Option<Ranks> {
+    let below = Binomial::new(0.5, n as u64).ok()?;
+    // What the k-th smallest to the k-th largest covers.
+    let covered = |k: usize| 1.0 - 2.0 * below.cdf(k as u64 - 1);
+    if n < 2 || covered(1) < CONFIDENCE {
+        return None;
     }
-    0
+    // Coverage falls as k grows: bisection.
+    let (mut outer, mut beyond) = (1, n / 2 + 1);
+    while beyond - outer > 1 {
+        let middle = outer.midpoint(beyond);
+        if covered(middle) >= CONFIDENCE { outer = middle } else { beyond = middle }
+    }
+    let (more, less) = (covered(outer), covered(outer + 1));
+    let excess = (more - CONFIDENCE) / (more - less);
+    let (k, n) = (outer as f64, n as f64);
+    let towards_inner = (n - k) * excess / (k + (n - 2.0 * k) * excess);
+    Some(Ranks { outer, towards_inner })
 }
 
 #[cfg(test)]
@@ -76,10 +99,11 @@ mod tests {
         for (n, k) in
             [(5, 0), (6, 1), (8, 1), (9, 2), (10, 2), (15, 4), (20, 6), (25, 8), (50, 18), (100, 40)]
         {
-            assert_eq!(ranks_outside(n), k, "n = {n}");
+            assert_eq!(ranks(n).map_or(0, |ranks| ranks.outer), k, "n = {n}");
         }
         // Far beyond the underflow of 2⁻ⁿ: n/2 − 0.98 √n.
-        assert!((49_600..=49_700).contains(&ranks_outside(100_000)), "{}", ranks_outside(100_000));
+        let many = ranks(100_000).unwrap().outer;
+        assert!((49_600..=49_700).contains(&many), "{many}");
     }
 
     #[test]

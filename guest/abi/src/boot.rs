@@ -85,8 +85,11 @@ const _: () = {
 pub struct KernelHeader {
     /// [`KernelHeader::MAGIC`].
     pub magic: u64,
-    /// First instruction.
+    /// First instruction: it enters the program, and the kernel gets ready at the first trap.
     pub start: u64,
+    /// First instruction for a snapshot: the kernel gets ready, rings [`crate::Hypercall::Booted`], and goes on
+    /// at `start`.
+    pub boot: u64,
     /// Where `syscall` goes (the MSR LSTAR).
     pub syscall: u64,
     /// Where each of the 32 exceptions goes.
@@ -95,7 +98,7 @@ pub struct KernelHeader {
 
 impl KernelHeader {
     /// Says that this is the guest kernel, and its version of this interface.
-    pub const MAGIC: u64 = u64::from_le_bytes(*b"isobenc1");
+    pub const MAGIC: u64 = u64::from_le_bytes(*b"isobenc2");
 }
 
-const _: () = assert!(size_of::<KernelHeader>() == 35 * 8);
+const _: () = assert!(size_of::<KernelHeader>() == 36 * 8);

@@ -54,11 +54,14 @@ pub enum Hypercall {
     /// VMM walks the page tables, so that the most frequent call of small programs is a few instructions
     /// for ring 0. Result: bytes written; `-EFAULT` when the first page is not mapped for the program.
     UserWrite = 17,
+    /// The guest kernel was started at [`crate::KernelHeader::boot`] and is ready: the next instruction rings
+    /// [`Hypercall::Enter`]. Here a snapshot is taken.
+    Booted = 18,
 }
 
 impl Hypercall {
     /// Every hypercall.
-    pub const ALL: [Hypercall; 17] = [
+    pub const ALL: [Hypercall; 18] = [
         Hypercall::Enter,
         Hypercall::ConsoleWrite,
         Hypercall::ConsoleRead,
@@ -76,6 +79,7 @@ impl Hypercall {
         Hypercall::Fill,
         Hypercall::MoreMemory,
         Hypercall::UserWrite,
+        Hypercall::Booted,
     ];
 
     /// The hypercall with this number.
@@ -102,6 +106,7 @@ impl Hypercall {
             Hypercall::Copy => "copy",
             Hypercall::Fill => "fill",
             Hypercall::MoreMemory => "more memory",
+            Hypercall::Booted => "booted",
         }
     }
 }

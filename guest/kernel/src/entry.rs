@@ -14,7 +14,7 @@
 use core::arch::global_asm;
 use core::sync::atomic::AtomicU32;
 
-use guest_abi::{KernelHeader, layout};
+use guest_abi::{DOORBELL, Hypercall, KernelHeader, layout};
 
 /// What the processor pushes at an exception (Intel SDM volume 3, 6.14.2), and what `iretq` pops.
 #[repr(C)]
@@ -82,6 +82,7 @@ global_asm!(
     ".pushsection .header, \"a\"",
     ".quad {magic}",
     ".quad _start",
+    ".quad _boot",
     ".quad syscall_entry",
     ".irp vector, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31",
     ".quad exception_\\vector",
@@ -97,6 +98,19 @@ global_asm!(
     "xor eax, eax",
     "xor edx, edx",
     "iretq",
+
+    // The same stack. The program must find every register zero.
+    ".global _boot",
+    "_boot:",
+    "call boot",
+    ".irp register, rcx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15",
+    "xor \\register, \\register",
+    ".endr",
+    "mov edx, {doorbell}",
+    "mov eax, {booted}",
+    "out dx, eax",
+    "mov eax, {enter}",
+    "jmp _start",
 
     ".balign 16",
     ".global syscall_entry",
@@ -254,4 +268,7 @@ global_asm!(
     user_data = const layout::USER_DATA,
     user_code = const layout::USER_CODE,
     no_vector = const -1,
+    doorbell = const DOORBELL,
+    booted = const Hypercall::Booted as u32,
+    enter = const Hypercall::Enter as u32,
 );

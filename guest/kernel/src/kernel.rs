@@ -5,6 +5,7 @@ use core::cell::UnsafeCell;
 use guest_abi::{BootInfo, layout};
 use guest_files::Files;
 
+use crate::files;
 use crate::memory::Memory;
 use crate::process::Process;
 use crate::signal::Signals;
@@ -33,6 +34,14 @@ pub fn boot_info() -> &'static BootInfo {
     // SAFETY: the VMM has filled in this page before the first instruction, it is mapped read-only for
     // the kernel, and any bit pattern is valid.
     unsafe { &*((layout::KERNEL_BASE + layout::BOOT_INFO) as *const BootInfo) }
+}
+
+/// Does what would else be done at the first trap, and at the first call about files.
+#[unsafe(no_mangle)]
+extern "C" fn boot() {
+    // SAFETY: called once, before the first trap.
+    let kernel = unsafe { kernel() };
+    kernel.files = Some(files::initial(boot_info()));
 }
 
 /// The kernel's state; made at the first trap, so that booting costs nothing.

@@ -1,7 +1,9 @@
 //! Charts, one file each: drawn by `plotters` as SVG, and made to follow the page's colours.
 
 pub(super) mod bench;
+pub(super) mod density;
 mod exits;
+mod lines;
 mod memory;
 pub(super) mod paint;
 mod scale;
@@ -44,8 +46,7 @@ pub struct Note {
 
 /// Every chart for which there is data, in the report's order.
 pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
-    let charts =
-        [start_up::figure, memory::figure, work::computing, work::other, exits::figure];
+    let charts = [start_up::figure, memory::figure, work::computing, work::other, exits::figure];
     let mut figures = Vec::new();
     for chart in charts {
         if let Some(mut figure) = chart(summary, language)? {

@@ -27,7 +27,8 @@ pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, R
     }
     let scale = Scale::logarithmic(points().fold(f64::INFINITY, f64::min), points().fold(0.0, f64::max));
     let frame = Frame { top: SHARES + GAP, ..Frame::new(SHARES + GAP + ROW * cells.len() as i32) };
-    let alternative = text!(language, "chart-start-up-alternative", said = words::start_up(summary, language));
+    let alternative =
+        text!(language, "chart-start-up-alternative", said = words::start_up(summary, language));
     let svg = draw(frame.height(), &alternative, frame.axis(&scale, "time"), |area| {
         Frame { top: TOP, ..Frame::new(frame.bottom - TOP) }.draw(area, &scale, duration)?;
         share_axis(area, &frame)?;

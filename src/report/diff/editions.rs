@@ -122,11 +122,10 @@ fn tables(diff: &Diff) -> [Table; 2] {
     let mut compared = Table::new(
         "Changes",
         NOTE,
-        &["Runtime", "Workload", "Figure"].map(str::to_owned),
-        &["Before", "After", "Change", "Noise", "Verdict"].map(str::to_owned),
+        &["Runtime", "Workload", "Figure"],
+        &["Before", "After", "Change", "Noise", "Verdict"],
     );
-    let mut others =
-        Table::new("Not comparable", "", &["Runtime", "Workload", "Figure", "Why"].map(str::to_owned), &[]);
+    let mut others = Table::new("Not comparable", "", &["Runtime", "Workload", "Figure", "Why"], &[]);
     for row in &diff.rows {
         let names = [&row.runtime, &row.workload, row.metric.name()].map(Entry::new);
         match &row.finding {

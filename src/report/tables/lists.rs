@@ -11,11 +11,11 @@ pub fn failures(summary: &Summary, language: Language) -> Table {
         text!(language, "table-failures"),
         text!(language, "table-failures-note"),
         &[
-            text!(language, "column-runtime"),
-            text!(language, "column-workload"),
-            text!(language, "column-reason"),
+            &text!(language, "column-runtime"),
+            &text!(language, "column-workload"),
+            &text!(language, "column-reason"),
         ],
-        &[text!(language, "column-trials")],
+        &[&text!(language, "column-trials")],
     );
     for failure in &summary.failures {
         table.rows.push(vec![
@@ -33,7 +33,7 @@ pub fn skipped(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-skipped"),
         String::new(),
-        &[text!(language, "column-runtime"), text!(language, "column-why"), text!(language, "column-fix")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-why"), &text!(language, "column-fix")],
         &[],
     );
     for skipped in &summary.skipped {
@@ -51,8 +51,8 @@ pub fn notes(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-notes"),
         String::new(),
-        &[text!(language, "column-runtime"), text!(language, "column-remark")],
-        &[text!(language, "column-trials")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-remark")],
+        &[&text!(language, "column-trials")],
     );
     for note in &summary.notes {
         table.rows.push(vec![
@@ -115,7 +115,7 @@ pub fn host(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-host"),
         String::new(),
-        &[text!(language, "column-fact"), text!(language, "column-here")],
+        &[&text!(language, "column-fact"), &text!(language, "column-here")],
         &[],
     );
     table.rows = facts.into_iter().map(|(name, value)| vec![Entry::new(name), Entry::new(value)]).collect();

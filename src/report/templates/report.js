@@ -63,6 +63,7 @@ function save() {
 
 /** A time in microseconds with up to three digits: 466 µs, 1.21 ms. */
 function time(us) {
+  if (us === 0) return "0 µs";
   const [size, unit] = [[1e6, "s"], [1e3, "ms"], [1, "µs"]].find(([size]) => Math.abs(us) >= size * 0.9995) ?? [1e-3, "ns"];
   return `${Number((us / size).toPrecision(3))} ${unit}`;
 }

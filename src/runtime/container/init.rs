@@ -15,11 +15,11 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::errno::Errno;
 
 use super::plan::{Action, Command, Plan};
-use super::seccomp::Filter;
 use crate::runtime::board::Board;
 use crate::runtime::clone::reset_signals;
 use crate::runtime::pointers::Pointers;
-use crate::runtime::syscall_count;
+use crate::runtime::seccomp::Filter;
+use crate::runtime::{open_files, syscall_count};
 
 /// All that the new process needs; it only reads it.
 pub(super) struct Setup<'a> {
@@ -211,6 +211,7 @@ extern "C" fn become_workload(child: *mut c_void) -> c_int {
     let child = unsafe { &*child.cast::<Child<'_>>() };
     let setup = child.setup;
     reset_signals();
+    open_files::restore();
     // SAFETY: descriptors and plain numbers, then an execve with null-terminated arrays that outlive it.
     unsafe {
         libc::umask(0o022);

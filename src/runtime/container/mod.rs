@@ -21,6 +21,7 @@ mod seccomp;
 use super::cgroup::{Cgroup, Place};
 use super::clone::{Cloned, Stack, clone3, clone3_sharing_memory};
 use super::launcher::recipe::{Ending, Launch, Recipe, Started};
+use super::seccomp::Filter;
 use super::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, Stdio};
 use super::{RuntimeError, Unavailable};
 use crate::runtime::board::Board;
@@ -30,7 +31,6 @@ use crate::workload::program::{memory_file, open_program, require_static};
 use host::Host;
 use init::{Afterwards, Setup, Workload};
 use plan::{Command, Plan, Shown};
-use seccomp::Filter;
 
 /// Whether containers work here, by building one and throwing it away. The notes tell what they
 /// will lack.
@@ -94,7 +94,7 @@ fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
     let workload = Workload { opened: None, argv: Pointers::new(Vec::new()), env: Pointers::new(Vec::new()) };
     let setup = Setup {
         plan,
-        filter: &Filter::compile(),
+        filter: &seccomp::filter(),
         board: &board,
         launcher: launcher.as_fd(),
         join: &[],
@@ -156,7 +156,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
             env: Pointers::new(spec.env.clone()),
         },
         plan,
-        filter: Filter::compile(),
+        filter: seccomp::filter(),
         launcher: own_pidfd().map_err(RuntimeError::step("opening a pidfd of the launcher"))?,
         place,
         limits: spec.limits,

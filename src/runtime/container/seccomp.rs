@@ -5,23 +5,8 @@
 //! any capability. They fail with `EPERM`, which programs expect of an unprivileged user. `clone3`,
 //! whose flags a filter cannot see, and calls newer than this table fail with `ENOSYS`, so that a C
 //! library falls back to an older call. Everything else is allowed.
-//!
-//! A chain of comparisons, as filter libraries emit it, is walked by the kernel once for every system
-//! call number when the filter is installed; the tree makes that walk logarithmic.
 
-use libc::{sock_filter, sock_fprog};
-
-/// What happens to one system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Allow,
-    /// Fails with this error number.
-    Fail(i32),
-    /// `clone`: fails when it asks for a new namespace.
-    CloneWithoutNamespaces,
-    /// `socket`: fails for `AF_VSOCK`, which no network namespace isolates from the hypervisor.
-    SocketExceptVsock,
-}
+use crate::runtime::seccomp::{Filter, Test, Verdict};
 
 /// Calls that fail with `EPERM`.
 const DENIED: &[libc::c_long] = &[
@@ -98,8 +83,6 @@ const DENIED: &[libc::c_long] = &[
 const OPEN_TREE_ATTR: libc::c_long = 467;
 /// The newest call that this table was checked against (`file_setattr`, Linux 6.17).
 const LAST_KNOWN: u32 = 469;
-/// Calls of the x32 ABI carry this bit, and would slip past a list of plain numbers.
-const X32: u32 = 0x4000_0000;
 
 const NAMESPACES: u32 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
@@ -109,19 +92,13 @@ const NAMESPACES: u32 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWNET
     | libc::CLONE_NEWCGROUP) as u32;
 
-// Offsets in `struct seccomp_data` (linux/seccomp.h).
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const ARGUMENT_0: u32 = 16;
-/// `AUDIT_ARCH_X86_64` (linux/audit.h).
-const X86_64: u32 = 0xc000_003e;
-
-fn verdict(number: u32) -> Verdict {
+fn verdict(number: u32) -> Verdict<'static> {
     let call = libc::c_long::from(number);
     if call == libc::SYS_clone {
-        Verdict::CloneWithoutNamespaces
+        Verdict::FailIf(libc::EPERM, 0, Test::AnyBit(NAMESPACES))
     } else if call == libc::SYS_socket {
-        Verdict::SocketExceptVsock
+        // No network namespace isolates these from the hypervisor.
+        Verdict::FailIf(libc::EPERM, 0, Test::OneOf(&[libc::AF_VSOCK as u32]))
     } else if call == libc::SYS_clone3 || number > LAST_KNOWN {
         Verdict::Fail(libc::ENOSYS)
     } else if DENIED.contains(&call) {
@@ -131,181 +108,64 @@ fn verdict(number: u32) -> Verdict {
     }
 }
 
-/// A compiled filter.
-#[derive(Debug)]
-pub(super) struct Filter(Vec<sock_filter>);
-
-impl Filter {
-    /// Compiles the deny-list above.
-    pub(super) fn compile() -> Filter {
-        // Neighbouring numbers of one verdict make one range, named by its first number.
-        let mut ranges: Vec<(u32, Verdict)> = Vec::new();
-        for number in 0..=LAST_KNOWN + 1 {
-            let verdict = verdict(number);
-            if ranges.last().is_none_or(|(_, last)| *last != verdict) {
-                ranges.push((number, verdict));
-            }
-        }
-        let mut program = vec![
-            load(ARCHITECTURE),
-            jump(libc::BPF_JEQ, X86_64, 1, 0),
-            done(libc::SECCOMP_RET_KILL_PROCESS),
-            load(NUMBER),
-            jump(libc::BPF_JGE, X32, 0, 1),
-            done(libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32),
-        ];
-        program.extend(tree(&ranges));
-        Filter(program)
-    }
-
-    /// Installs it for the calling thread and its children. Needs `no_new_privs`, or
-    /// `CAP_SYS_ADMIN` in the thread's user namespace.
-    pub(super) fn install(&self) -> Result<(), i32> {
-        let program = sock_fprog { len: self.0.len() as u16, filter: self.0.as_ptr().cast_mut() };
-        // SAFETY: the kernel copies `len` instructions from `filter`, which `self` owns, and writes nothing.
-        let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program) };
-        if result == 0 { Ok(()) } else { Err(nix::errno::Errno::last_raw()) }
-    }
-}
-
-/// The decision tree over sorted, gapless ranges.
-fn tree(ranges: &[(u32, Verdict)]) -> Vec<sock_filter> {
-    match ranges {
-        [] => vec![done(libc::SECCOMP_RET_KILL_PROCESS)],
-        [(_, verdict)] => leaf(*verdict),
-        _ => {
-            let (below, above) = ranges.split_at(ranges.len() / 2);
-            let below = tree(below);
-            let first = above.first().map_or(u32::MAX, |(number, _)| *number);
-            // One conditional jump where it can span the lower half, else an unconditional one too.
-            let mut code = match u8::try_from(below.len()) {
-                Ok(span) => vec![jump(libc::BPF_JGE, first, span, 0)],
-                Err(_) => vec![jump(libc::BPF_JGE, first, 0, 1), jump_over(below.len())],
-            };
-            code.extend(below);
-            code.extend(tree(above));
-            code
-        }
-    }
-}
-
-fn leaf(verdict: Verdict) -> Vec<sock_filter> {
-    let fail = |errno: i32| done(libc::SECCOMP_RET_ERRNO | errno as u32);
-    let allow = done(libc::SECCOMP_RET_ALLOW);
-    match verdict {
-        Verdict::Allow => vec![allow],
-        Verdict::Fail(errno) => vec![fail(errno)],
-        Verdict::CloneWithoutNamespaces => {
-            vec![load(ARGUMENT_0), jump(libc::BPF_JSET, NAMESPACES, 0, 1), fail(libc::EPERM), allow]
-        }
-        Verdict::SocketExceptVsock => {
-            vec![load(ARGUMENT_0), jump(libc::BPF_JEQ, libc::AF_VSOCK as u32, 0, 1), fail(libc::EPERM), allow]
-        }
-    }
-}
-
-fn load(offset: u32) -> sock_filter {
-    sock_filter { code: (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, jt: 0, jf: 0, k: offset }
-}
-
-fn jump(test: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
-    sock_filter { code: (libc::BPF_JMP | test | libc::BPF_K) as u16, jt, jf, k }
-}
-
-fn jump_over(instructions: usize) -> sock_filter {
-    sock_filter { code: (libc::BPF_JMP | libc::BPF_JA) as u16, jt: 0, jf: 0, k: instructions as u32 }
-}
-
-fn done(action: u32) -> sock_filter {
-    sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: action }
+/// Compiles the deny-list above.
+pub(super) fn filter() -> Filter {
+    Filter::compile(LAST_KNOWN, verdict)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Runs a filter as the kernel would, for one call.
-    fn run(filter: &Filter, architecture: u32, number: u32, argument: u32) -> u32 {
-        let (mut at, mut accumulator) = (0usize, 0u32);
-        loop {
-            let instruction = filter.0[at];
-            at += 1;
-            match u32::from(instruction.code) & 7 {
-                libc::BPF_LD => {
-                    accumulator = match instruction.k {
-                        NUMBER => number,
-                        ARCHITECTURE => architecture,
-                        ARGUMENT_0 => argument,
-                        other => panic!("loads from {other}"),
-                    }
-                }
-                libc::BPF_JMP => {
-                    let holds = match u32::from(instruction.code) & 0xf0 {
-                        libc::BPF_JA => {
-                            at += instruction.k as usize;
-                            continue;
-                        }
-                        libc::BPF_JEQ => accumulator == instruction.k,
-                        libc::BPF_JGE => accumulator >= instruction.k,
-                        libc::BPF_JSET => accumulator & instruction.k != 0,
-                        other => panic!("jumps by {other}"),
-                    };
-                    at += usize::from(if holds { instruction.jt } else { instruction.jf });
-                }
-                libc::BPF_RET => return instruction.k,
-                other => panic!("class {other}"),
-            }
-        }
-    }
+    use crate::runtime::seccomp::outcome;
 
     const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
     const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
     #[test]
     fn every_call_gets_the_verdict_of_the_list() {
-        let filter = Filter::compile();
+        let filter = filter();
         for number in 0..600 {
             let expected = match verdict(number) {
                 Verdict::Fail(errno) => libc::SECCOMP_RET_ERRNO | errno as u32,
                 _ => libc::SECCOMP_RET_ALLOW,
             };
-            assert_eq!(run(&filter, X86_64, number, 0), expected, "call {number}");
+            assert_eq!(outcome(&filter, number, 0), expected, "call {number}");
         }
     }
 
     #[test]
     fn what_a_container_must_not_do_is_denied_by_name() {
-        let filter = Filter::compile();
+        let filter = filter();
         for call in [libc::SYS_mount, libc::SYS_unshare, libc::SYS_keyctl, libc::SYS_bpf, libc::SYS_reboot] {
-            assert_eq!(run(&filter, X86_64, call as u32, 0), EPERM, "call {call}");
+            assert_eq!(outcome(&filter, call as u32, 0), EPERM, "call {call}");
         }
         for call in [libc::SYS_read, libc::SYS_write, libc::SYS_execve, libc::SYS_futex, libc::SYS_mmap] {
-            assert_eq!(run(&filter, X86_64, call as u32, 0), libc::SECCOMP_RET_ALLOW, "call {call}");
+            assert_eq!(outcome(&filter, call as u32, 0), libc::SECCOMP_RET_ALLOW, "call {call}");
         }
     }
 
     #[test]
     fn clone_may_make_threads_and_processes_but_no_namespaces() {
-        let filter = Filter::compile();
+        let filter = filter();
         let clone = libc::SYS_clone as u32;
-        assert_eq!(run(&filter, X86_64, clone, libc::SIGCHLD as u32), libc::SECCOMP_RET_ALLOW);
-        assert_eq!(run(&filter, X86_64, clone, libc::CLONE_NEWUSER as u32), EPERM);
-        assert_eq!(run(&filter, X86_64, libc::SYS_clone3 as u32, 0), ENOSYS);
+        assert_eq!(outcome(&filter, clone, libc::SIGCHLD as u32), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(outcome(&filter, clone, libc::CLONE_NEWUSER as u32), EPERM);
+        assert_eq!(outcome(&filter, libc::SYS_clone3 as u32, 0), ENOSYS);
     }
 
     #[test]
     fn no_other_abi_slips_past() {
-        let filter = Filter::compile();
-        assert_eq!(run(&filter, X86_64, X32 | libc::SYS_mount as u32, 0), ENOSYS);
-        let i386 = 0x4000_0003;
-        assert_eq!(run(&filter, i386, 21, 0), libc::SECCOMP_RET_KILL_PROCESS);
+        let filter = filter();
+        // Calls of the x32 ABI carry this bit.
+        const X32: u32 = 0x4000_0000;
+        assert_eq!(outcome(&filter, X32 | libc::SYS_mount as u32, 0), ENOSYS);
     }
 
     #[test]
     fn vsock_is_denied_and_other_sockets_are_not() {
-        let filter = Filter::compile();
+        let filter = filter();
         let socket = libc::SYS_socket as u32;
-        assert_eq!(run(&filter, X86_64, socket, libc::AF_VSOCK as u32), EPERM);
-        assert_eq!(run(&filter, X86_64, socket, libc::AF_UNIX as u32), libc::SECCOMP_RET_ALLOW);
+        assert_eq!(outcome(&filter, socket, libc::AF_VSOCK as u32), EPERM);
+        assert_eq!(outcome(&filter, socket, libc::AF_UNIX as u32), libc::SECCOMP_RET_ALLOW);
     }
 }

@@ -83,6 +83,26 @@ impl Launcher {
         OwnRuntime { launcher: self, kind }
     }
 
+    /// Its process id.
+    pub fn process_id(&self) -> u32 {
+        self.process.as_raw().unsigned_abs()
+    }
+
+    /// Lets the launcher write one line to `stdio`; returns when it was asked, and when it had written.
+    ///
+    /// # Errors
+    /// When the launcher is gone, or nobody reads the line.
+    pub(super) fn null(&self, stdio: Stdio) -> Result<(u64, u64), RuntimeError> {
+        let fds = [&stdio.stdin, &stdio.stdout, &stdio.stderr].map(AsRawFd::as_raw_fd);
+        let requested_ns = monotonic_ns();
+        self.send(&Request::Null, &fds)?;
+        drop(stdio);
+        match self.answer()? {
+            Reply::Null(written_ns) => Ok((requested_ns, written_ns)),
+            other => Err(lost(format!("it answered {other:?}")).into()),
+        }
+    }
+
     fn send(&self, request: &Request, fds: &[i32]) -> Result<(), RuntimeError> {
         protocol::send(self.socket.as_fd(), request, fds).map_err(|error| {
             let too_long = error.raw_os_error() == Some(libc::EMSGSIZE);
@@ -147,11 +167,7 @@ pub struct OwnRuntime<'l> {
 
 impl Runtime for OwnRuntime<'_> {
     fn name(&self) -> &str {
-        match self.kind {
-            Kind::Process => "process",
-            Kind::Container => "container",
-            Kind::Microvm => "microvm",
-        }
+        self.kind.name()
     }
 
     fn check(&self) -> Result<Vec<String>, Unavailable> {

@@ -26,6 +26,20 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// The same, cloned from a snapshot.
+    MicrovmClone,
+}
+
+impl Kind {
+    /// Its name on the command line and in every result.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Process => "process",
+            Kind::Container => "container",
+            Kind::Microvm => "microvm",
+            Kind::MicrovmClone => "microvm-clone",
+        }
+    }
 }
 
 /// What the harness asks.
@@ -38,6 +52,9 @@ pub enum Request {
     /// Start a sandbox from a recipe; with stdin, stdout and stderr as descriptors.
     /// Answered by [`Reply::Started`] or [`Reply::Failed`], and at its end by [`Reply::Ended`].
     Launch(u32, Measure),
+    /// Write a line to standard output, with stdin, stdout and stderr as descriptors, and start nothing.
+    /// Answered by [`Reply::Null`] or [`Reply::Failed`].
+    Null,
     /// Kill a sandbox. [`Reply::Ended`] follows.
     Kill(u32),
     /// Throw a recipe away. Not answered.
@@ -53,6 +70,8 @@ pub enum Reply {
     Prepared(u32),
     /// The sandbox's number and the host's number of its first process.
     Started(u32, i32),
+    /// The line was written at this moment, on [`crate::measure::clock::monotonic_ns`].
+    Null(u64),
     /// The sandbox has ended and is torn down.
     Ended(u32, Box<SandboxReport>),
     /// A request failed.

@@ -1,11 +1,11 @@
 //! The launcher process's loop: it starts, watches, times out, reaps and cleans up sandboxes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::{Pid, setpgid};
@@ -16,37 +16,48 @@ use crate::measure::clock::{monotonic_ns, until};
 use crate::measure::processes;
 use crate::runtime::board::Board;
 use crate::runtime::cgroup::{self, Cgroup};
-use crate::runtime::spec::{LaunchSpec, Limits, Measure, Stdio};
+use crate::runtime::spec::{Isolation, LaunchSpec, Limits, Measure, Stdio};
 use crate::runtime::trial::{CpuTime, Crossings, Exit};
 use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, microvm, process};
 
 /// Serves the harness until it is gone; then kills what runs, cleans up, and ends the process.
 pub fn serve(socket: OwnedFd) -> ! {
-    let mut server = Server::new(socket);
-    let status = match server.run() {
+    let status = match Server::new(socket).and_then(Server::run) {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("isobench: the launcher process failed: {error}");
             1
         }
     };
-    server.kill_all();
     // SAFETY: ends this process at once; the exit handlers belong to the harness it was forked from.
     unsafe { libc::_exit(status) }
 }
 
+/// What wakes the launcher up is asked of an epoll instance, whose cost does not grow with the number of
+/// sandboxes that are alive, as that of poll(2) does.
 struct Server {
     socket: OwnedFd,
+    events: Epoll,
     buffer: Vec<u8>,
     recipes: HashMap<u32, Prepared>,
     sandboxes: BTreeMap<u32, Running>,
+    /// When which sandbox is to be killed.
+    deadlines: BTreeSet<(u64, u32)>,
     next: u32,
     /// What earlier launchers left behind is gone.
     swept: bool,
 }
 
+/// Marks the socket among the events; sandboxes have higher numbers.
+const SOCKET: u32 = 0;
+
+/// Events taken at once.
+const EVENTS: usize = 64;
+
 struct Prepared {
     kind: Kind,
+    /// A daemon of its sandboxes can outlive them: there is no pid namespace whose end would be its own.
+    leaves_orphans: bool,
     recipe: Box<dyn Recipe>,
     timeout: Option<Duration>,
     limits: Limits,
@@ -64,7 +75,8 @@ struct Running {
 }
 
 impl Server {
-    fn new(socket: OwnedFd) -> Server {
+    fn new(socket: OwnedFd) -> std::io::Result<Server> {
+        close_all_but(&socket);
         // A Ctrl-C is for the harness, which then asks us to stop. Neither call can fail for a process
         // that leads no session; if one did, the sandboxes would die a little earlier.
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
@@ -74,17 +86,27 @@ impl Server {
             // SAFETY: ignoring a signal runs no handler.
             let _ = unsafe { signal(ignored, SigHandler::SigIgn) };
         }
-        Server {
+        let events = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        events.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, SOCKET.into()))?;
+        Ok(Server {
             socket,
+            events,
             buffer: vec![0; MESSAGE_MAX],
             recipes: HashMap::new(),
             sandboxes: BTreeMap::new(),
-            next: 1,
+            deadlines: BTreeSet::new(),
+            next: SOCKET + 1,
             swept: false,
-        }
+        })
     }
 
-    fn run(&mut self) -> std::io::Result<()> {
+    fn run(mut self) -> std::io::Result<()> {
+        let outcome = self.serve();
+        self.kill_all();
+        outcome
+    }
+
+    fn serve(&mut self) -> std::io::Result<()> {
         loop {
             let (request, ended) = self.wait()?;
             for number in ended {
@@ -102,31 +124,19 @@ impl Server {
 
     /// Sleeps until something happens: is there a request, and which sandboxes have ended?
     fn wait(&self) -> std::io::Result<(bool, Vec<u32>)> {
-        let mut fds = vec![PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-        fds.extend(
-            self.sandboxes
-                .values()
-                .map(|running| PollFd::new(running.started.pidfd.as_fd(), PollFlags::POLLIN)),
-        );
-        let timeout = match self.sandboxes.values().filter_map(|running| running.deadline_ns).min() {
+        let timeout = match self.deadlines.first() {
             // Rounded up, so that the loop does not spin through the last millisecond.
-            Some(deadline) => {
-                PollTimeout::try_from(until(deadline) + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-            }
-            None => PollTimeout::NONE,
+            Some((deadline, _)) => EpollTimeout::try_from(until(*deadline) + Duration::from_millis(1))
+                .unwrap_or(EpollTimeout::MAX),
+            None => EpollTimeout::NONE,
         };
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let readable = |fd: &PollFd<'_>| fd.any().unwrap_or(false);
-        let ended = self
-            .sandboxes
-            .keys()
-            .zip(&fds[1..])
-            .filter_map(|(number, fd)| readable(fd).then_some(*number))
-            .collect();
-        Ok((readable(&fds[0]), ended))
+        let mut events = [EpollEvent::empty(); EVENTS];
+        let happened = match self.events.wait(&mut events, timeout) {
+            Err(nix::errno::Errno::EINTR) => 0,
+            other => other?,
+        };
+        let numbers = || events[..happened].iter().map(|event| event.data() as u32);
+        Ok((numbers().any(|number| number == SOCKET), numbers().filter(|number| *number != SOCKET).collect()))
     }
 
     fn answer(&mut self, request: Request, fds: Vec<OwnedFd>) -> std::io::Result<()> {
@@ -135,7 +145,13 @@ impl Server {
             Request::Prepare(kind, spec) => match prepare(kind, &spec) {
                 Ok(recipe) => {
                     let number = self.number();
-                    let prepared = Prepared { kind, recipe, timeout: spec.timeout, limits: spec.limits };
+                    let prepared = Prepared {
+                        kind,
+                        leaves_orphans: leaves_orphans(kind, &spec),
+                        recipe,
+                        timeout: spec.timeout,
+                        limits: spec.limits,
+                    };
                     self.recipes.insert(number, prepared);
                     Reply::Prepared(number)
                 }
@@ -143,6 +159,10 @@ impl Server {
             },
             Request::Launch(recipe, measure) => match self.launch(recipe, measure, fds) {
                 Ok((number, pid)) => Reply::Started(number, pid),
+                Err(error) => Reply::Failed(error.into()),
+            },
+            Request::Null => match null(fds) {
+                Ok(written_ns) => Reply::Null(written_ns),
                 Err(error) => Reply::Failed(error.into()),
             },
             Request::Kill(number) => {
@@ -198,20 +218,27 @@ impl Server {
         if measure.footprint && started.cgroup.is_none() {
             started.cgroup = account(started.pid, &prepared.limits);
         }
-        let pid = started.pid;
-        let deadline_ns = prepared.timeout.map(|timeout| requested_ns + timeout.as_nanos() as u64);
-        let kind = prepared.kind;
-        self.sandboxes.insert(
-            number,
-            Running { kind, recipe, board, started, requested_ns, deadline_ns, killed: None },
-        );
+        // Whoever is cloned from now on has no use for it.
+        board.keep_from_forks();
+        let (pid, kind) = (started.pid, prepared.kind);
+        let deadline_ns =
+            prepared.timeout.map(|timeout| requested_ns.saturating_add(timeout.as_nanos() as u64));
+        let watched = self.events.add(&started.pidfd, EpollEvent::new(EpollFlags::EPOLLIN, number.into()));
+        let running = Running { kind, recipe, board, started, requested_ns, deadline_ns, killed: None };
+        if let Err(errno) = watched {
+            running.discard();
+            return Err(RuntimeError::step("watching the sandbox's first process")(errno));
+        }
+        self.deadlines.extend(deadline_ns.map(|deadline| (deadline, number)));
+        self.sandboxes.insert(number, running);
         Ok((number, pid))
     }
 
     fn kill_overdue(&mut self) {
         let now = monotonic_ns();
-        for running in self.sandboxes.values_mut() {
-            if running.deadline_ns.is_some_and(|deadline| deadline <= now) {
+        while let Some((deadline, number)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.remove(&(deadline, number));
+            if let Some(running) = self.sandboxes.get_mut(&number) {
                 running.kill(Exit::Timeout);
             }
         }
@@ -219,9 +246,14 @@ impl Server {
 
     fn end(&mut self, number: u32) -> std::io::Result<()> {
         let Some(running) = self.sandboxes.remove(&number) else { return Ok(()) };
-        let (kind, recipe) = (running.kind, running.recipe);
+        if let Some(deadline) = running.deadline_ns {
+            self.deadlines.remove(&(deadline, number));
+        }
+        // A copy of the descriptor in a process that is just being cloned would keep it in the set.
+        let _ = self.events.delete(&running.started.pidfd);
+        let recipe = running.recipe;
         let mut report = running.end();
-        if kind != Kind::Microvm {
+        if self.recipes.get(&recipe).is_none_or(|prepared| prepared.leaves_orphans) {
             self.kill_orphans();
         }
         if let Some(prepared) = self.recipes.get(&recipe) {
@@ -235,6 +267,7 @@ impl Server {
     }
 
     fn kill_all(&mut self) {
+        // All are killed before the first is waited for.
         for running in self.sandboxes.values_mut() {
             running.kill(Exit::Signal(libc::SIGKILL));
         }
@@ -249,8 +282,10 @@ impl Server {
     /// Kills the children of ours that are no sandbox's first process: daemons that a workload
     /// without a pid namespace left behind.
     fn kill_orphans(&self) {
+        let known: HashSet<libc::pid_t> =
+            self.sandboxes.values().map(|running| running.started.pid).collect();
         for pid in processes::children(std::process::id() as i32) {
-            if self.sandboxes.values().all(|running| running.started.pid != pid) {
+            if !known.contains(&pid) {
                 let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
                 reap(pid);
             }
@@ -260,7 +295,6 @@ impl Server {
 
 impl Running {
     fn kill(&mut self, reason: Exit) {
-        self.deadline_ns = None;
         self.killed.get_or_insert(reason);
         let pid = Pid::from_raw(self.started.pid);
         // Either may be gone already. The group first: its leader may not have made it yet.
@@ -269,6 +303,12 @@ impl Running {
         if let Some(cgroup) = &self.started.cgroup {
             cgroup.kill();
         }
+    }
+
+    /// Kills it and removes what was made for it, when nobody will ask how it ended.
+    fn discard(mut self) {
+        self.kill(Exit::Signal(libc::SIGKILL));
+        self.end();
     }
 
     /// Reaps the first process, removes what was made for it, and puts the report together.
@@ -305,6 +345,7 @@ impl Running {
             cpu,
             crossings: Crossings { host_syscalls: self.board.host_syscalls(), ..Crossings::default() },
             guest_memory: None,
+            guest_clock: None,
             cgroup_peak_bytes: usage.peak,
             cgroup_kernel_bytes: usage.kernel,
             notes,
@@ -316,11 +357,21 @@ impl Running {
             report.crossings.guest_syscalls = Some(vm.guest_syscalls);
             report.crossings.missing_calls = vm.missing_calls;
             report.guest_memory = Some(vm.memory);
+            report.guest_clock = vm.guest_clock;
             report.notes.extend(vm.notes);
         }
         report.torn_down_ns = monotonic_ns();
         report
     }
+}
+
+/// Does at once what a sandbox's program would do: one line of output.
+fn null(fds: Vec<OwnedFd>) -> Result<u64, RuntimeError> {
+    let Ok([_stdin, stdout, _stderr]) = <[OwnedFd; 3]>::try_from(fds) else {
+        return Err(RuntimeError::BadSpec("a launch needs three standard streams".into()));
+    };
+    nix::unistd::write(&stdout, b"null\n").map_err(RuntimeError::step("writing a line"))?;
+    Ok(monotonic_ns())
 }
 
 /// What the processes said counts; where they said nothing, how the first one ended.
@@ -387,11 +438,33 @@ fn account(pid: libc::pid_t, limits: &Limits) -> Option<Cgroup> {
     }
 }
 
+/// Closes what was inherited from the harness, but for the standard streams: another launcher's socket above all, whose other end
+/// would not notice when the harness dies.
+fn close_all_but(socket: &OwnedFd) {
+    let kept = socket.as_raw_fd();
+    for (first, last) in [(3, kept - 1), (kept.max(2) + 1, libc::c_int::MAX)] {
+        if first <= last {
+            // SAFETY: nothing of this process, which has just been forked to serve this socket, uses any other
+            // descriptor.
+            unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        }
+    }
+}
+
+/// A microVM's only process is its VMM; a container's end with its first one, in a pid namespace.
+fn leaves_orphans(kind: Kind, spec: &LaunchSpec) -> bool {
+    match kind {
+        Kind::Process => true,
+        Kind::Container => spec.without.contains(&Isolation::Pid),
+        Kind::Microvm | Kind::MicrovmClone => false,
+    }
+}
+
 fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
     match kind {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
-        Kind::Microvm => microvm::check(),
+        Kind::Microvm | Kind::MicrovmClone => microvm::check(),
     }
 }
 
@@ -400,5 +473,6 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Process => process::prepare(spec),
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
+        Kind::MicrovmClone => microvm::prepare_clone(spec),
     }
 }

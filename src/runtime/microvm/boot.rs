@@ -36,8 +36,8 @@ pub struct BootImage {
     pub kernel: KernelHeader,
     /// Guest physical address of the top page table.
     pub page_table: u64,
-    /// Kernel stack pointer at the start: a frame for `iretq` lies there.
-    pub stack: u64,
+    /// Offset of the frame for `iretq` that the kernel stack begins with.
+    pub frame: u64,
     /// Offset of 16 bytes that must be random in every VM.
     pub random: u64,
 }
@@ -75,7 +75,7 @@ impl BootImage {
         descriptors::write_tables(&mut image, &header);
 
         let mut loaded = program.load(&mut image, &mut tables, layout.program);
-        let stack = InitialStack::new(program, path, &spec.argv, &spec.env, hardware).map_err(bad)?;
+        let stack = InitialStack::new(&program.start, path, &spec.argv, &spec.env, hardware).map_err(bad)?;
         let stack_bits = user_bits(true, false);
         let stack_start = stack.pointer & !(PAGE - 1);
         let stack_low = stack_start - PREMAPPED_STACK_PAGES * PAGE;
@@ -133,7 +133,7 @@ impl BootImage {
         }
 
         // What `iretq` pops: RIP, CS, RFLAGS (interrupts enabled), RSP, SS.
-        let frame = [program.entry, USER_CODE.into(), 0x202, stack.pointer, USER_DATA.into()];
+        let frame = [program.start.entry, USER_CODE.into(), 0x202, stack.pointer, USER_DATA.into()];
         let frame_at = KERNEL_STACK_TOP - 8 * frame.len() as u64;
         for (index, word) in frame.into_iter().enumerate() {
             image.write_u64(frame_at + 8 * index as u64, word);
@@ -144,7 +144,7 @@ impl BootImage {
             bytes: image.end(),
             kernel: header,
             page_table: tables.root(),
-            stack: KERNEL_BASE + frame_at,
+            frame: frame_at,
             random: stack_offset + (stack.random - stack_start),
         })
     }
@@ -177,8 +177,9 @@ fn load_kernel(image: &mut Image) -> Result<KernelHeader, RuntimeError> {
     let header = KernelHeader {
         magic: word(0),
         start: word(1),
-        syscall: word(2),
-        exceptions: std::array::from_fn(|vector| word(3 + vector as u64)),
+        boot: word(2),
+        syscall: word(3),
+        exceptions: std::array::from_fn(|vector| word(4 + vector as u64)),
     };
     if header.magic == KernelHeader::MAGIC { Ok(header) } else { Err(broken_kernel(())) }
 }

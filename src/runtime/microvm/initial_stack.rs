@@ -3,14 +3,16 @@
 
 use std::ffi::CString;
 
-use super::loader::Program;
+use serde::{Deserialize, Serialize};
+
+use super::loader::Start;
 use super::memory_layout::{PAGE, USER_END, VDSO};
 
 /// Most bytes that arguments and environment may take: a quarter of the stack, as on Linux.
 const MOST_BYTES: u64 = super::memory_layout::STACK_BYTES / 4;
 
 /// What the processor can do, as far as a program is told.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Hardware {
     /// CPUID leaf 1, EDX.
     pub capabilities: u64,
@@ -34,7 +36,7 @@ pub struct InitialStack {
 impl InitialStack {
     /// Builds it. `path` is how the program sees its own file.
     pub fn new(
-        program: &Program<'_>,
+        program: &Start,
         path: &CString,
         argv: &[CString],
         env: &[CString],

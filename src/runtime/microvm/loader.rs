@@ -10,6 +10,7 @@ use elf::abi::{EM_X86_64, ET_DYN, ET_EXEC, PF_R, PF_W, PF_X, PT_INTERP, PT_LOAD,
 use elf::endian::LittleEndian;
 use elf::segment::ProgramHeader;
 use guest_abi::Area;
+use serde::{Deserialize, Serialize};
 
 use super::image::Image;
 use super::memory_layout::*;
@@ -20,6 +21,13 @@ use super::page_tables::{PageTables, user_bits};
 pub struct Program<'a> {
     file: &'a [u8],
     segments: Vec<ProgramHeader>,
+    /// Where it starts.
+    pub start: Start,
+}
+
+/// What a program is told about its own start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
     /// First instruction.
     pub entry: u64,
     /// Address of the program headers, 0 where they are not loaded.
@@ -105,14 +113,13 @@ impl<'a> Program<'a> {
             (None, Some(segment)) => segment.p_vaddr + (header.e_phoff - segment.p_offset),
             (None, None) => 0,
         };
-        Ok(Program {
-            file,
-            segments,
+        let start = Start {
             entry,
             headers: headers_at,
             header_count: headers.len() as u64,
             header_bytes: header.e_phentsize.into(),
-        })
+        };
+        Ok(Program { file, segments, start })
     }
 
     /// Most page tables that mapping the segments takes.
@@ -236,7 +243,7 @@ mod tests {
     #[test]
     fn areas_are_in_order_and_hold_the_entry() {
         let file = embedded("noop").unwrap();
-        let entry = Program::parse(file).unwrap().entry;
+        let entry = Program::parse(file).unwrap().start.entry;
         let areas = load(file).unwrap().areas;
         assert!(areas.windows(2).all(|pair| pair[0].end <= pair[1].start));
         let home = areas.iter().find(|area| (area.start..area.end).contains(&entry)).unwrap();

@@ -42,6 +42,7 @@
 //! and mapped privately by every VM, so that a VM only pays for the pages that it writes.
 
 pub use guest_abi::layout::*;
+use serde::{Deserialize, Serialize};
 
 /// Where a static-pie program is placed: Linux' `ELF_ET_DYN_BASE` without randomisation.
 pub const PIE_BASE: u64 = 0x5555_5555_4000;
@@ -61,7 +62,7 @@ pub const PREMAPPED_STACK_PAGES: u64 = 16;
 pub const FIRST_MEMORY: u64 = 32 << 20;
 
 /// Offsets of the parts of guest memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
     /// Start of the program window, and end of the room for the boot image.
     pub program: u64,
@@ -89,35 +90,22 @@ impl Layout {
         Layout { program, files, memory, ready: memory + ready, end: memory + memory_bytes }
     }
 
+    /// Whether it is one that [`Layout::new`] can have made; one from a file may not be.
+    pub fn is_sound(&self) -> bool {
+        let ends = [0, self.program, self.files, self.memory, self.ready, self.end];
+        ends.is_sorted() && ends.iter().all(|end| end.is_multiple_of(LARGE_PAGE)) && self.end < 1 << 46
+    }
+
     /// Configured memory in bytes.
     pub fn memory_bytes(&self) -> u64 {
         self.end - self.memory
     }
-
-    /// The slots of guest physical memory, as offset and bytes: those of the start, then those for later.
-    pub fn slots(&self) -> [Vec<(u64, u64)>; 2] {
-        [pieces(0, self.ready), pieces(self.ready, self.end)]
-    }
-
-    /// All of guest memory in pieces that are physically one.
-    pub fn pieces(&self) -> Vec<(u64, u64)> {
-        pieces(0, self.end)
-    }
-}
-
-/// A range of offsets, cut where the hole is.
-fn pieces(start: u64, end: u64) -> Vec<(u64, u64)> {
-    let cut = HOLE_START.clamp(start, end);
-    [(start, cut), (cut, end)]
-        .into_iter()
-        .filter(|(from, to)| from < to)
-        .map(|(from, to)| (from, to - from))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::vmm::guest_memory::pieces;
 
     #[test]
     fn the_parts_follow_each_other_and_the_slots_cover_them() {
@@ -127,7 +115,7 @@ mod tests {
             assert!(layout.memory >= layout.files + (3 << 20));
             assert_eq!(layout.memory_bytes(), memory);
             let mut at = 0;
-            for (offset, bytes) in layout.slots().concat() {
+            for (offset, bytes) in [pieces(0, layout.ready), pieces(layout.ready, layout.end)].concat() {
                 assert_eq!(offset, at);
                 at += bytes;
                 // In one piece physically, and not in the hole.
@@ -135,6 +123,8 @@ mod tests {
                 assert!(physical(offset + bytes - 1) < HOLE_START || physical(offset) >= HOLE_END);
             }
             assert_eq!(at, layout.end);
+            assert!(layout.is_sound());
+            assert!(!Layout { files: layout.memory + 1, ..layout }.is_sound());
         }
     }
 

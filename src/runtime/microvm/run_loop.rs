@@ -9,31 +9,22 @@ use guest_abi::hypercall::MAX_SEGMENTS;
 use guest_abi::{DOORBELL, Hypercall, HypercallPage, Segment};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
-use super::address_space::AddressSpace;
 use super::death;
-use super::exits::Exits;
-use super::guest_memory::{GuestMemory, OutOfBounds};
 use super::memory_layout::{HYPERCALL_PAGE, offset};
-use super::streams;
 use crate::measure::clock::monotonic_ns;
 use crate::runtime::board::Board;
 use crate::runtime::trial::{Death, MissingCall};
+use crate::runtime::vmm::address_space::AddressSpace;
+use crate::runtime::vmm::death::{by_internal_error, by_triple_fault, by_unexpected_exit};
+use crate::runtime::vmm::exits::Exits;
+use crate::runtime::vmm::guest_memory::{GuestMemory, OutOfBounds};
+use crate::runtime::vmm::report::Ending;
+use crate::runtime::vmm::streams;
 
 /// Longest text of a guest kernel's panic that is shown.
 const MOST_PANIC_TEXT: u64 = 200;
 /// Different missing calls that are remembered.
 const MOST_MISSING_CALLS: usize = 512;
-
-/// How a guest ended.
-#[derive(Debug)]
-pub enum Ending {
-    /// With this status.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-    /// Badly.
-    Death(Death),
-}
 
 /// A running guest.
 #[derive(Debug)]
@@ -96,7 +87,7 @@ impl<'a> Guest<'a> {
                 Exit::Death(death) => return Ending::Death(death),
             };
             let Some(call) = Hypercall::from_number(number) else {
-                return Ending::Death(death::by_unexpected_exit(&format!("hypercall {number}"), self.rip()));
+                return Ending::Death(by_unexpected_exit(&format!("hypercall {number}"), self.rip()));
             };
             let ending = self.answer(call, more_memory);
             self.exits.count(call.name(), monotonic_ns() - exited_ns);
@@ -114,11 +105,11 @@ impl<'a> Guest<'a> {
             },
             Ok(VcpuExit::Intr) => return Exit::Interrupted,
             Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => return Exit::Interrupted,
-            Ok(VcpuExit::Shutdown) => return Exit::Death(death::by_triple_fault(self.rip())),
+            Ok(VcpuExit::Shutdown) => return Exit::Death(by_triple_fault(self.rip())),
             Ok(VcpuExit::InternalError) => {
                 // SAFETY: for this exit reason KVM has filled in the `internal` member.
                 let suberror = unsafe { self.vcpu.get_kvm_run().__bindgen_anon_1.internal.suberror };
-                return Exit::Death(death::by_internal_error(suberror, self.rip()));
+                return Exit::Death(by_internal_error(suberror, self.rip()));
             }
             Ok(VcpuExit::FailEntry(reason, _)) => format!("KVM_EXIT_FAIL_ENTRY (reason {reason:#x})"),
             Ok(VcpuExit::IoOut(port, _)) => format!("KVM_EXIT_IO (out to port {port:#x})"),
@@ -129,7 +120,7 @@ impl<'a> Guest<'a> {
             Ok(other) => format!("{other:?}"),
             Err(error) => format!("KVM_RUN failed ({error})"),
         };
-        Exit::Death(death::by_unexpected_exit(&unexpected, self.rip()))
+        Exit::Death(by_unexpected_exit(&unexpected, self.rip()))
     }
 
     fn rip(&self) -> Option<u64> {
@@ -193,6 +184,7 @@ impl<'a> Guest<'a> {
                 }
                 Ok(0)
             }
+            Hypercall::Booted => return Some(Ending::Booted),
             Hypercall::Exit => return Some(Ending::Code((args[0] & 0xff) as i32)),
             Hypercall::ExitBySignal => return Some(Ending::Signal((args[0] & 0x7f) as i32)),
             Hypercall::Death => {
@@ -214,7 +206,7 @@ impl<'a> Guest<'a> {
         self.memory
             .write_u64(at, result as u64)
             .err()
-            .map(|_| Ending::Death(death::by_unexpected_exit("hypercall without its page", self.rip())))
+            .map(|_| Ending::Death(by_unexpected_exit("hypercall without its page", self.rip())))
     }
 
     fn over_segments(
@@ -268,11 +260,5 @@ impl<'a> Guest<'a> {
                 count: *count,
             })
             .collect()
-    }
-}
-
-impl From<OutOfBounds> for Error {
-    fn from(_: OutOfBounds) -> Error {
-        Error::from_raw_os_error(libc::EFAULT)
     }
 }

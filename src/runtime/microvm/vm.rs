@@ -1,15 +1,22 @@
 //! The virtual machine: every call to KVM that makes one.
 
 use guest_abi::{DOORBELL, Hypercall};
-use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_userspace_memory_region, kvm_xcr, kvm_xcrs};
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use kvm_bindings::{CpuId, Msrs, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_xcr, kvm_xcrs};
+use kvm_ioctls::{Kvm, VcpuFd};
 
 use super::boot::BootImage;
 use super::descriptors::{self, Features};
+use super::memory_layout::KERNEL_BASE;
 use crate::measure::clock::monotonic_ns;
+use crate::runtime::snapshot;
+use crate::runtime::snapshot::vcpu::{VcpuChanges, VcpuState};
+use crate::runtime::trial::GuestClock;
 
 /// The time stamp counter (Intel SDM volume 4).
 const TSC: u32 = 0x10;
+
+/// The APIC base register after a reset of the first processor (Intel SDM volume 3, 11.4.4).
+const APIC_BASE_AT_RESET: u64 = 0xfee0_0900;
 
 /// What a processor for guests can do, learned once: asking KVM takes longer than most of a start.
 #[derive(Clone, Debug)]
@@ -44,48 +51,46 @@ impl Processor {
     }
 }
 
-/// Gives a VM slots of memory, numbered from `first` on.
-pub fn add_memory(vm: &VmFd, first: u32, slots: &[(u64, u64, u64)]) -> Result<(), kvm_ioctls::Error> {
-    for (slot, (guest_phys_addr, memory_size, userspace_addr)) in (first..).zip(slots.iter().copied()) {
-        let region =
-            kvm_userspace_memory_region { slot, flags: 0, guest_phys_addr, memory_size, userspace_addr };
-        // SAFETY: the caller's slots are parts of a `GuestMemory`, which stays mapped until this process
-        // ends, and the VM with it; the VMM uses it only by volatile accesses and system calls.
-        unsafe { vm.set_user_memory_region(region)? };
+/// What makes a new vCPU ready for the guest kernel's instruction at `rip`.
+pub fn boot_state(image: &BootImage, rip: u64, processor: &Processor) -> VcpuChanges {
+    let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
+    xcrs.xcrs[0] = kvm_xcr { xcr: 0, value: processor.xcr0, ..kvm_xcr::default() };
+    // What is not set here is zero after a reset, too; asking KVM for it would only cost time.
+    let mut sregs = kvm_sregs { apic_base: APIC_BASE_AT_RESET, ..kvm_sregs::default() };
+    descriptors::set_long_mode(&mut sregs, image.page_table, processor.features);
+    VcpuChanges {
+        xcrs: processor.features.xsave.then_some(xcrs),
+        sregs,
+        msrs: descriptors::syscall_msrs(&image.kernel).to_vec(),
+        // The first instruction is an `out` of EAX to port DX.
+        regs: kvm_regs {
+            rip,
+            rsp: KERNEL_BASE + image.frame,
+            rflags: 2,
+            rax: Hypercall::Enter as u64,
+            rdx: DOORBELL.into(),
+            ..kvm_regs::default()
+        },
+        xsave: None,
+        debug: None,
+        events: None,
+        mp_state: None,
+        lapic: None,
     }
-    Ok(())
 }
 
-/// Makes the vCPU ready for the guest kernel's first instruction.
-pub fn set_registers(
-    vcpu: &VcpuFd,
-    image: &BootImage,
-    processor: &Processor,
-) -> Result<(), kvm_ioctls::Error> {
-    // XCR0 before CR4: with OSXSAVE set, the guest's CPUID reports sizes that depend on XCR0.
-    if processor.features.xsave {
-        let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
-        xcrs.xcrs[0] = kvm_xcr { xcr: 0, value: processor.xcr0, ..kvm_xcr::default() };
-        vcpu.set_xcrs(&xcrs)?;
-    }
-    let mut sregs = vcpu.get_sregs()?;
-    descriptors::set_long_mode(&mut sregs, image.page_table, processor.features);
-    vcpu.set_sregs(&sregs)?;
-    let msrs = Msrs::from_entries(&descriptors::syscall_msrs(&image.kernel))
-        .map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
-    if vcpu.set_msrs(&msrs)? != msrs.as_slice().len() {
-        return Err(kvm_ioctls::Error::new(libc::EINVAL));
-    }
-    // The first instruction is an `out` of EAX to port DX.
-    vcpu.set_regs(&kvm_regs {
-        rip: image.kernel.start,
-        rsp: image.stack,
-        rflags: 2,
-        rax: Hypercall::Enter as u64,
-        rdx: DOORBELL.into(),
-        ..kvm_regs::default()
-    })
+/// The state of a vCPU that was just made and told its CPUID table, and the model-specific registers that
+/// belong to it.
+pub fn fresh_state(kvm: &Kvm, cpuid: &CpuId) -> Result<(VcpuState, Vec<u32>), kvm_ioctls::Error> {
+    let machine = kvm.create_vm()?;
+    let vcpu = machine.create_vcpu(0)?;
+    vcpu.set_cpuid2(cpuid)?;
+    let msrs = snapshot::vcpu::listed_msrs(kvm)?;
+    Ok((VcpuState::read(&vcpu, &msrs)?, msrs))
 }
+
+/// `KVM_GET_MSRS`, the one request of [`TimeBase::elapsed`].
+pub const KVM_GET_MSRS: u64 = 0xc008_ae88;
 
 /// The guest's time stamp counter and the host's clocks, read at the same moment.
 #[derive(Clone, Copy, Debug)]
@@ -101,24 +106,46 @@ pub struct TimeBase {
 }
 
 impl TimeBase {
+    /// How far both clocks have come since: the guest's as its programs read it, by the same scale, and the host's.
+    ///
+    /// # Errors
+    /// When the counter cannot be read.
+    pub fn elapsed(&self, vcpu: &VcpuFd) -> Result<GuestClock, kvm_ioctls::Error> {
+        let (tsc, monotonic_ns) = read_tsc(vcpu)?;
+        let ticks = tsc.wrapping_sub(self.tsc);
+        Ok(GuestClock {
+            guest_ns: ((u128::from(ticks) * u128::from(self.scale)) >> 32) as u64,
+            host_ns: monotonic_ns.saturating_sub(self.monotonic_ns),
+        })
+    }
+
     /// Reads all of them.
     pub fn read(vcpu: &VcpuFd) -> Result<TimeBase, kvm_ioctls::Error> {
         let khz = vcpu.get_tsc_khz()?;
-        let entry = kvm_msr_entry { index: TSC, ..kvm_msr_entry::default() };
-        let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
-        let before = monotonic_ns();
-        let read = vcpu.get_msrs(&mut msrs)?;
-        let after = monotonic_ns();
-        let entry = msrs.as_slice().first().filter(|_| read == 1 && khz > 0);
-        let tsc = entry.ok_or(kvm_ioctls::Error::new(libc::ENODEV))?.data;
+        let (tsc, monotonic_ns) = read_tsc(vcpu)?;
+        if khz == 0 {
+            return Err(kvm_ioctls::Error::new(libc::ENODEV));
+        }
         Ok(TimeBase {
             tsc,
             scale: ((1_000_000u128 << 32) / u128::from(khz)) as u64,
-            // The counter was read somewhere between the two.
-            monotonic_ns: before + (after - before) / 2,
+            monotonic_ns,
             realtime_ns: realtime_ns(),
         })
     }
+}
+
+/// The guest's counter and the host's clock.
+fn read_tsc(vcpu: &VcpuFd) -> Result<(u64, u64), kvm_ioctls::Error> {
+    let entry = kvm_msr_entry { index: TSC, ..kvm_msr_entry::default() };
+    let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
+    let before = monotonic_ns();
+    let read = vcpu.get_msrs(&mut msrs)?;
+    let after = monotonic_ns();
+    let entry = msrs.as_slice().first().filter(|_| read == 1);
+    let tsc = entry.ok_or(kvm_ioctls::Error::new(libc::ENODEV))?.data;
+    // The counter was read somewhere between the two.
+    Ok((tsc, before + (after - before) / 2))
 }
 
 fn realtime_ns() -> u64 {

@@ -1,178 +1,150 @@
-//! The VMM: the process in which one VM lives. It is a child of the launcher, made by fork, so it starts
-//! with everything prepared; it ends with its guest.
+//! The VMM of a microVM, in a process of its own (`vmm/process.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::mem::offset_of;
-use std::os::fd::AsRawFd;
+use std::io::BufWriter;
+use std::mem::{ManuallyDrop, offset_of};
+use std::os::fd::FromRawFd;
 
 use guest_abi::ClockPage;
-use kvm_ioctls::Kvm;
-use seccompiler::BpfProgram;
+use kvm_ioctls::VmFd;
 
-use super::address_space::AddressSpace;
-use super::boot::BootImage;
-use super::confine::confine;
-use super::file_tree::FileTree;
-use super::guest_memory::GuestMemory;
-use super::memory_layout::{CLOCK_PAGE, Layout, physical};
-use super::resident::Resident;
-use super::run_loop::{Ending, Guest};
-use super::stats;
-use super::vm::{self, Processor, TimeBase};
+use super::initial_stack::InitialStack;
+use super::memory_layout::{CLOCK_PAGE, PAGE, physical};
+use super::plan::Plan;
+use super::run_loop::Guest;
+use super::vm::TimeBase;
 use crate::runtime::board::VmReport;
 use crate::runtime::launcher::recipe::Launch;
-use crate::runtime::trial::GuestMemory as MemoryReport;
+use crate::runtime::snapshot::vcpu::{self, VcpuState};
+use crate::runtime::snapshot::{Header, extents, format};
+use crate::runtime::vmm::address_space::AddressSpace;
+use crate::runtime::vmm::confine::confine;
+use crate::runtime::vmm::guest_memory::GuestMemory;
+use crate::runtime::vmm::host::add_memory;
+use crate::runtime::vmm::process::{Failed, close_other_files};
+use crate::runtime::vmm::report::{self, Ending};
+use crate::runtime::vmm::resident::Resident;
 
-/// Everything that was prepared for the VMs of one spec.
-#[derive(Debug)]
-pub struct Plan {
-    /// The boot image.
-    pub image: BootImage,
-    /// The program's file, and its size.
-    pub program: (File, u64),
-    /// The initial file tree.
-    pub files: FileTree,
-    /// Where what is in guest memory.
-    pub layout: Layout,
-    /// What the guest's processor can do.
-    pub processor: Processor,
-    /// What the VMM may still do once its guest runs.
-    pub filter: BpfProgram,
-    /// What the user should know about every trial.
-    pub notes: Vec<String>,
-}
-
-impl Plan {
-    /// The files that are mapped into guest memory: offset, file, bytes.
-    fn windows(&self) -> impl Iterator<Item = (u64, &File, u64)> {
-        let Plan { image, program, files, layout, .. } = self;
-        let large = files.large.iter().map(|(offset, file, bytes)| (layout.files + offset, file, *bytes));
-        [
-            (0, &image.file, image.bytes),
-            (layout.program, &program.0, program.1),
-            (layout.files, &files.window, files.bytes()),
-        ]
-        .into_iter()
-        .chain(large)
-    }
-}
-
-/// A step that failed, with the system's error number.
-struct Failed(&'static str, i32);
-
-impl Failed {
-    fn at<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> Failed {
-        move |error| Failed(step, error.into().raw_os_error().unwrap_or(0))
-    }
-}
-
-fn kvm(step: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> Failed {
-    move |error| Failed(step, error.errno())
-}
-
-/// Runs one VM and returns the status for `_exit`. This is the whole life of the child.
-pub fn main(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> i32 {
-    launch.board.spawned();
-    match run(plan, launch, parent) {
-        Ok(status) => status,
-        Err(Failed(step, errno)) => {
-            launch.board.launch_failed(step, errno);
-            125
-        }
-    }
-}
-
-fn run(plan: &Plan, launch: &Launch<'_>, parent: libc::pid_t) -> Result<i32, Failed> {
+/// Runs one VM: the whole life of the VMM's process after its standard streams are in place.
+///
+/// # Errors
+/// The step that failed.
+pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let board = launch.board;
-    become_sandbox(launch, parent)?;
-    board.phase("standard streams");
-
-    let memory = GuestMemory::new(plan.layout, plan.windows()).map_err(Failed::at("mapping guest memory"))?;
-    close_other_files()?;
-    board.phase("map memory");
-
-    let host = Kvm::new().map_err(kvm("opening /dev/kvm"))?;
-    board.phase("open /dev/kvm");
-    let machine = host.create_vm().map_err(kvm("KVM_CREATE_VM"))?;
-    board.phase("create_vm");
-    let [slots, later_slots] = memory.slots();
-    vm::add_memory(&machine, 0, &slots).map_err(kvm("KVM_SET_USER_MEMORY_REGION"))?;
-    board.phase("memory slot");
-    let vcpu = machine.create_vcpu(0).map_err(kvm("KVM_CREATE_VCPU"))?;
-    board.phase("create_vcpu");
-    vcpu.set_cpuid2(&plan.processor.cpuid).map_err(kvm("KVM_SET_CPUID2"))?;
-    board.phase("cpuid");
-    vm::set_registers(&vcpu, &plan.image, &plan.processor).map_err(kvm("setting the vCPU's registers"))?;
-    board.phase("registers");
-    let base = TimeBase::read(&vcpu).map_err(kvm("reading the guest's time stamp counter"))?;
-    personalise(&memory, plan, base).map_err(Failed::at("setting the guest's clock"))?;
+    let (machine, mut guest) = build(plan, launch)?;
+    let base = TimeBase::read(&guest.vcpu).map_err(Failed::kvm("reading the guest's time stamp counter"))?;
+    personalise(&guest, plan, base).map_err(Failed::at("setting the guest's clock and stack"))?;
     board.phase("clock");
-
     let mut resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
     confine(&plan.filter).map_err(Failed::at("confining the VMM"))?;
     board.phase("confine");
 
-    let mut guest =
-        Guest::new(vcpu, memory, AddressSpace::new(plan.image.page_table), plan.layout.memory_bytes(), board);
-    let ending = guest.run(&mut || vm::add_memory(&machine, slots.len() as u32, &later_slots));
+    let (first, later) = slots(plan, &guest.memory);
+    let ending = guest.run(&mut || add_memory(&machine, first.len() as u32, &later));
     board.exited();
     board.phase("run");
-    let status = match ending {
-        Ending::Code(code) => {
-            board.end_with_code(code);
-            code
-        }
-        Ending::Signal(signal) => {
-            board.end_with_signal(signal);
-            128 + signal
-        }
-        Ending::Death(death) => {
-            board.end_with_death(death.cause, death.address, &death.message);
-            125
-        }
-    };
-    board.publish(&report(plan, &machine, &guest, &mut resident));
+    let status = ending.tell(board);
+    board.publish(&report(plan, &machine, &guest, base, &mut resident));
     board.phase("report");
     Ok(status)
 }
 
-/// Takes the standard streams, and dies with the launcher.
-fn become_sandbox(launch: &Launch<'_>, parent: libc::pid_t) -> Result<(), Failed> {
-    let stdio = [&launch.stdio.stdin, &launch.stdio.stdout, &launch.stdio.stderr];
-    // SAFETY: plain system calls on our own process and descriptors.
-    unsafe {
-        libc::setpgid(0, 0);
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-        // The launcher may have died before that call.
-        if libc::getppid() != parent {
-            libc::_exit(125);
-        }
-        crate::runtime::clone::reset_signals();
-        // A closed pipe is the guest's affair: it gets EPIPE.
-        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
-        for (number, fd) in stdio.iter().enumerate() {
-            if libc::dup2(fd.as_raw_fd(), number as i32) < 0 {
-                return Err(Failed::at("taking the standard streams")(std::io::Error::last_os_error()));
-            }
+/// Makes the VM, up to what differs from one VM to the next.
+fn build<'a>(plan: &Plan, launch: &Launch<'a>) -> Result<(VmFd, Guest<'a>), Failed> {
+    let board = launch.board;
+    let layout = &plan.layout;
+    let memory = GuestMemory::new(layout.end, layout.memory, &plan.windows)
+        .map_err(Failed::at("mapping guest memory"))?;
+    close_other_files(&plan.kvm)?;
+    board.phase("map memory");
+
+    let machine = plan.kvm.create_vm().map_err(Failed::kvm("KVM_CREATE_VM"))?;
+    board.phase("create_vm");
+    let (first, _) = slots(plan, &memory);
+    add_memory(&machine, 0, &first).map_err(Failed::kvm("KVM_SET_USER_MEMORY_REGION"))?;
+    board.phase("memory slot");
+    let vcpu = machine.create_vcpu(0).map_err(Failed::kvm("KVM_CREATE_VCPU"))?;
+    board.phase("create_vcpu");
+    vcpu.set_cpuid2(&plan.cpuid).map_err(Failed::kvm("KVM_SET_CPUID2"))?;
+    board.phase("cpuid");
+    plan.vcpu.apply(&vcpu).map_err(Failed::kvm("setting the vCPU's registers"))?;
+    board.phase("registers");
+    let space = AddressSpace::new(plan.page_table);
+    Ok((machine, Guest::new(vcpu, memory, space, layout.memory_bytes(), board)))
+}
+
+/// The slots of memory that a VM has from the start, and those for later.
+#[expect(clippy::type_complexity, reason = "two lists of slots as KVM wants them")]
+fn slots(plan: &Plan, memory: &GuestMemory) -> (Vec<(u64, u64, u64)>, Vec<(u64, u64, u64)>) {
+    let layout = &plan.layout;
+    (memory.slots(0, layout.ready), memory.slots(layout.ready, layout.end))
+}
+
+/// Runs one VM until it has booted, and writes its snapshot to standard output: the whole life of such a VMM.
+/// `header` lacks what only it can know.
+///
+/// # Errors
+/// The step that failed.
+pub fn snapshot(plan: &Plan, mut header: Header, launch: &Launch<'_>) -> Result<(), Failed> {
+    let (_machine, mut guest) = build(plan, launch)?;
+    let msrs = vcpu::listed_msrs(&plan.kvm).map_err(Failed::kvm("KVM_GET_MSR_INDEX_LIST"))?;
+    let resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+    confine(&plan.filter).map_err(Failed::at("confining the VMM"))?;
+    match guest.run(&mut || Err(kvm_ioctls::Error::new(libc::ENOMEM))) {
+        Ending::Booted => {}
+        other => {
+            other.tell(launch.board);
+            return Ok(());
         }
     }
+    vcpu::complete(&mut guest.vcpu).map_err(Failed::kvm("completing the last instruction"))?;
+    let state = VcpuState::read(&guest.vcpu, &msrs).map_err(Failed::kvm("reading the vCPU's state"))?;
+    header.vcpus.push(state);
+    let pages =
+        filled_pages(&guest.memory, plan, &resident).map_err(Failed::at("looking at guest memory"))?;
+    header.extents = extents::of_pages(pages);
+    write(&header, &guest.memory).map_err(Failed::at("writing the snapshot"))?;
+    launch.board.end_with_code(0);
     Ok(())
 }
 
-/// Drops what the launcher has open: above all the other ends of pipes, which would keep them from ending.
-/// What is mapped stays mapped.
-fn close_other_files() -> Result<(), Failed> {
-    // SAFETY: nothing in this process uses any other descriptor from here on; the owners of the closed
-    // ones are never dropped, since the process ends by _exit.
-    match unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, 0u32) } {
-        0 => Ok(()),
-        _ => Err(Failed::at("closing inherited files")(std::io::Error::last_os_error())),
+/// Offsets of the pages that are not all zero, in order.
+fn filled_pages(memory: &GuestMemory, plan: &Plan, resident: &Resident) -> std::io::Result<BTreeSet<u64>> {
+    // A page of a file need not be resident yet.
+    let files = plan.windows.iter().map(|window| (window.offset, window.offset + window.bytes));
+    let (base, bytes) = memory.host_range();
+    let touched = resident.stretches(base, bytes)?.into_iter().map(|(from, to)| (from - base, to - base));
+    let mut filled = BTreeSet::new();
+    let mut content = [0; PAGE as usize];
+    for (from, to) in files.chain(touched) {
+        for page in (from..to).step_by(PAGE as usize) {
+            memory.read(physical(page), &mut content)?;
+            if content != [0; PAGE as usize] {
+                filled.insert(page);
+            }
+        }
     }
+    Ok(filled)
+}
+
+fn write(header: &Header, memory: &GuestMemory) -> std::io::Result<()> {
+    // SAFETY: the descriptor is ours, and is never closed by this.
+    let output = ManuallyDrop::new(unsafe { File::from_raw_fd(1) });
+    let mut writer = format::Writer::begin(BufWriter::with_capacity(1 << 18, &*output), header)?;
+    let mut content = [0; PAGE as usize];
+    for extent in &header.extents {
+        for page in (extent.offset..extent.offset + extent.bytes).step_by(PAGE as usize) {
+            memory.read(physical(page), &mut content)?;
+            writer.pages(&content)?;
+        }
+    }
+    writer.finish()
 }
 
 /// Writes what differs from VM to VM.
-fn personalise(memory: &GuestMemory, plan: &Plan, base: TimeBase) -> std::io::Result<()> {
+fn personalise(guest: &Guest<'_>, plan: &Plan, base: TimeBase) -> std::io::Result<()> {
+    let memory = &guest.memory;
     for (field, value) in [
         (offset_of!(ClockPage, tsc_base), base.tsc),
         (offset_of!(ClockPage, tsc_scale), base.scale),
@@ -184,30 +156,57 @@ fn personalise(memory: &GuestMemory, plan: &Plan, base: TimeBase) -> std::io::Re
     let mut random = [0; 16];
     // SAFETY: the buffer is as long as we say. A short or failed read leaves zeros, as early in boot.
     unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
-    memory.write(physical(plan.image.random), &random)?;
+    match &plan.stack {
+        None => memory.write(physical(plan.random), &random)?,
+        Some(stack) => replace_stack(guest, plan, stack, &random)?,
+    }
     Ok(())
 }
 
-fn report(plan: &Plan, machine: &kvm_ioctls::VmFd, guest: &Guest<'_>, resident: &mut Resident) -> VmReport {
-    let mut notes = plan.notes.clone();
-    let mut kvm_stats = BTreeMap::new();
-    let read = stats::read(machine, "vm.", &mut kvm_stats)
-        .and_then(|()| stats::read(&guest.vcpu, "vcpu.", &mut kvm_stats));
-    if let Err(error) = read {
-        notes.push(format!("KVM's own counters could not be read ({error})"));
+/// Gives the program another initial stack than the one that is in memory.
+fn replace_stack(
+    guest: &Guest<'_>,
+    plan: &Plan,
+    stack: &InitialStack,
+    random: &[u8; 16],
+) -> std::io::Result<()> {
+    let mut bytes = stack.bytes.clone();
+    let at = (stack.random - stack.pointer) as usize;
+    bytes[at..at + random.len()].copy_from_slice(random);
+    let mut done = 0;
+    while done < bytes.len() {
+        let address = stack.pointer + done as u64;
+        // Fails where the snapshot has not mapped that much stack.
+        for segment in guest.space.user_segments(&guest.memory, address, (bytes.len() - done) as u64)? {
+            let end = done + segment.bytes as usize;
+            guest.memory.write(segment.physical, &bytes[done..end])?;
+            done = end;
+        }
     }
-    let (start, bytes) = guest.memory.host_range();
-    let touched_bytes = resident.bytes(start, bytes).unwrap_or_else(|error| {
-        notes.push(format!("touched guest memory could not be read ({error})"));
-        0
-    });
+    // The stack pointer is the fourth word of what `iretq` pops.
+    Ok(guest.memory.write_u64(physical(plan.frame) + 3 * 8, stack.pointer)?)
+}
+
+fn report(
+    plan: &Plan,
+    machine: &kvm_ioctls::VmFd,
+    guest: &Guest<'_>,
+    base: TimeBase,
+    resident: &mut Resident,
+) -> VmReport {
+    let mut notes = plan.notes.clone();
+    let guest_clock = base.elapsed(&guest.vcpu);
+    if let Err(error) = &guest_clock {
+        notes.push(format!("the guest's clock could not be checked ({error})"));
+    }
     VmReport {
         vm_exits: guest.exits.report(),
-        kvm_stats,
+        kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
         guest_syscalls: guest.syscalls(),
         missing_calls: guest.missing_calls(),
-        memory: MemoryReport { configured_bytes: plan.layout.memory_bytes(), touched_bytes },
+        memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),
         guest_ns: guest.guest_ns,
+        guest_clock: guest_clock.ok(),
         notes,
     }
 }

@@ -20,7 +20,7 @@ fn vectors(memory: &GuestMemory, segments: &[Segment]) -> Result<Vec<libc::iovec
 }
 
 /// Repeats a call that a signal interrupted, or whose file was not ready although it does not block.
-fn retry(fd: i32, events: i16, mut call: impl FnMut() -> isize) -> Result<u64> {
+pub(crate) fn retry(fd: i32, events: i16, mut call: impl FnMut() -> isize) -> Result<u64> {
     loop {
         let result = call();
         if result >= 0 {
@@ -37,7 +37,7 @@ fn retry(fd: i32, events: i16, mut call: impl FnMut() -> isize) -> Result<u64> {
     }
 }
 
-fn poll(fd: i32, events: i16, timeout_ms: i32) -> Result<bool> {
+pub(crate) fn poll(fd: i32, events: i16, timeout_ms: i32) -> Result<bool> {
     let mut file = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one valid pollfd.
     match unsafe { libc::poll(&mut file, 1, timeout_ms) } {

@@ -6,22 +6,37 @@ use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
-use guest_abi::Segment;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, mmap_anonymous};
 use vm_memory::mmap::MmapRegionBuilder;
 use vm_memory::{
     Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestRegionMmap, VolatileSlice,
 };
 
-use super::memory_layout::*;
+use guest_abi::Segment;
+use guest_abi::layout::{HOLE_START, PAGE, offset, physical};
 
 /// A VM's memory. It is mapped until the VMM's process ends.
 #[derive(Debug)]
 pub struct GuestMemory {
     base: NonNull<c_void>,
-    layout: Layout,
+    bytes: u64,
+    kept: u64,
     regions: GuestMemoryMmap,
+}
+
+/// A part of a file that is mapped into guest memory.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Offset in guest memory.
+    pub offset: u64,
+    /// The file.
+    pub file: Rc<File>,
+    /// Offset in the file.
+    pub file_offset: u64,
+    /// Length.
+    pub bytes: u64,
 }
 
 /// A stretch of guest memory that is not there.
@@ -30,28 +45,26 @@ pub struct GuestMemory {
 pub struct OutOfBounds;
 
 impl GuestMemory {
-    /// Reserves the addresses, with every byte zero, and maps files over them: each at an offset, with
-    /// its size. A file is mapped privately: what the guest writes stays in this VM.
-    pub fn new<'a>(
-        layout: Layout,
-        files: impl IntoIterator<Item = (u64, &'a File, u64)>,
-    ) -> nix::Result<GuestMemory> {
-        let size = NonZeroUsize::new(layout.end as usize).ok_or(nix::Error::EINVAL)?;
+    /// Reserves the addresses, with every byte zero, and maps files over them. A file is mapped
+    /// privately: what the guest writes stays in this VM. What lies below the offset `kept` is never released.
+    pub fn new(bytes: u64, kept: u64, windows: &[Window]) -> nix::Result<GuestMemory> {
+        let size = NonZeroUsize::new(bytes as usize).ok_or(nix::Error::EINVAL)?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
         let base = unsafe { mmap_anonymous(None, size, rights, flags)? };
-        for (offset, file, bytes) in files {
-            let Some(bytes) = NonZeroUsize::new(bytes as usize) else { continue };
+        for Window { offset, file, file_offset, bytes } in windows {
+            let Some(bytes) = NonZeroUsize::new(*bytes as usize) else { continue };
             // Writing this as one check keeps a wrong layout from mapping over the VMM itself.
-            if offset.checked_add(bytes.get() as u64).is_none_or(|end| end > layout.end) {
+            if offset.checked_add(bytes.get() as u64).is_none_or(|end| end > size.get() as u64) {
                 return Err(nix::Error::ENOMEM);
             }
-            let at = NonZeroUsize::new(base.as_ptr() as usize + offset as usize);
+            let at = NonZeroUsize::new(base.as_ptr() as usize + *offset as usize);
+            let file_offset = libc::off_t::try_from(*file_offset).map_err(|_| nix::Error::EINVAL)?;
             // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
-            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), 0)? };
+            unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), file_offset)? };
         }
-        let regions = layout.pieces().into_iter().map(|(offset, bytes)| {
+        let regions = pieces(0, bytes).into_iter().map(|(offset, bytes)| {
             // SAFETY: the bytes belong to our mapping, which is never unmapped.
             let mapped = unsafe {
                 MmapRegionBuilder::new(bytes as usize)
@@ -64,21 +77,20 @@ impl GuestMemory {
         });
         let regions = regions.collect::<Option<Vec<_>>>().ok_or(nix::Error::EINVAL)?;
         let regions = GuestMemoryMmap::from_regions(regions).map_err(|_| nix::Error::EINVAL)?;
-        Ok(GuestMemory { base, layout, regions })
+        Ok(GuestMemory { base, bytes, kept, regions })
     }
 
-    /// For `KVM_SET_USER_MEMORY_REGION`: guest physical address, bytes, host address. Those of the start,
-    /// then those for later.
-    pub fn slots(&self) -> [Vec<(u64, u64, u64)>; 2] {
-        self.layout.slots().map(|slots| {
-            let host = self.base.as_ptr() as u64;
-            slots.into_iter().map(|(offset, bytes)| (physical(offset), bytes, host + offset)).collect()
-        })
+    /// For `KVM_SET_USER_MEMORY_REGION`, the memory between two offsets: guest physical address, bytes, host
+    /// address.
+    pub fn slots(&self, start: u64, end: u64) -> Vec<(u64, u64, u64)> {
+        let host = self.base.as_ptr() as u64;
+        let slots = pieces(start, end.min(self.bytes)).into_iter();
+        slots.map(|(offset, bytes)| (physical(offset), bytes, host + offset)).collect()
     }
 
     /// Host addresses of all of it, and bytes.
     pub fn host_range(&self) -> (u64, u64) {
-        (self.base.as_ptr() as u64, self.layout.end)
+        (self.base.as_ptr() as u64, self.bytes)
     }
 
     /// Reads a number. The guest may change it meanwhile; the value is one that it wrote.
@@ -111,11 +123,7 @@ impl GuestMemory {
     pub fn release(&self, segment: Segment) -> Result<(), OutOfBounds> {
         let start = offset(segment.physical);
         let end = start.checked_add(segment.bytes).ok_or(OutOfBounds)?;
-        if !start.is_multiple_of(PAGE)
-            || !end.is_multiple_of(PAGE)
-            || start < self.layout.memory
-            || end > self.layout.end
-        {
+        if !start.is_multiple_of(PAGE) || !end.is_multiple_of(PAGE) || start < self.kept || end > self.bytes {
             return Err(OutOfBounds);
         }
         // Checks that the addresses are guest memory in one piece.
@@ -125,5 +133,21 @@ impl GuestMemory {
             let at = self.base.byte_add(start as usize);
             madvise(at, segment.bytes as usize, MmapAdvise::MADV_DONTNEED).map_err(|_| OutOfBounds)
         }
+    }
+}
+
+/// A range of offsets, cut where guest physical memory has its hole: offset and bytes of each piece.
+pub fn pieces(start: u64, end: u64) -> Vec<(u64, u64)> {
+    let cut = HOLE_START.clamp(start, end);
+    [(start, cut), (cut, end)]
+        .into_iter()
+        .filter(|(from, to)| from < to)
+        .map(|(from, to)| (from, to - from))
+        .collect()
+}
+
+impl From<OutOfBounds> for std::io::Error {
+    fn from(_: OutOfBounds) -> Self {
+        std::io::Error::from_raw_os_error(libc::EFAULT)
     }
 }

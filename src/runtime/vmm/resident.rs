@@ -55,12 +55,26 @@ impl Resident {
         Ok(Resident { pagemap: File::open("/proc/self/pagemap")?, smaps: File::open("/proc/self/smaps")? })
     }
 
+    /// Resident stretches within `start .. start + bytes`, as addresses and their ends; all of it where the
+    /// system does not tell.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn stretches(&self, start: u64, bytes: u64) -> Result<Vec<(u64, u64)>> {
+        let mut all = Vec::new();
+        match scan(&self.pagemap, start, start + bytes, |from, to| all.push((from, to))) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => Ok(vec![(start, start + bytes)]),
+            other => other.map(|()| all),
+        }
+    }
+
     /// Resident bytes within `start .. start + bytes`, whose ends are ends of mappings.
     ///
     /// # Errors
     /// The system's reason.
     pub fn bytes(&mut self, start: u64, bytes: u64) -> Result<u64> {
-        match scan(&self.pagemap, start, start + bytes) {
+        let mut resident = 0;
+        match scan(&self.pagemap, start, start + bytes, |from, to| resident += to - from) {
             // Linux before 6.7: the same from a text that takes the kernel a hundred times as long.
             Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
                 let mut text = Vec::new();
@@ -69,14 +83,13 @@ impl Resident {
                 let text = String::from_utf8_lossy(&text);
                 parse(&text, start, start + bytes).ok_or_else(|| Error::from(ErrorKind::InvalidData))
             }
-            other => other,
+            other => other.map(|()| resident),
         }
     }
 }
 
-fn scan(file: &File, start: u64, end: u64) -> Result<u64> {
+fn scan(file: &File, start: u64, end: u64, mut found: impl FnMut(u64, u64)) -> Result<()> {
     let mut regions = [Region::default(); 256];
-    let mut resident = 0;
     let mut at = start;
     while at < end {
         let mut arguments = ScanArguments {
@@ -91,15 +104,17 @@ fn scan(file: &File, start: u64, end: u64) -> Result<u64> {
             ..ScanArguments::default()
         };
         // SAFETY: the arguments are as the kernel describes them, and `regions` is as long as they say.
-        let found = unsafe { libc::ioctl(file.as_raw_fd(), PAGEMAP_SCAN, &raw mut arguments) };
-        let found = usize::try_from(found).map_err(|_| Error::last_os_error())?;
-        resident += regions.iter().take(found).map(|region| region.end - region.start).sum::<u64>();
+        let count = unsafe { libc::ioctl(file.as_raw_fd(), PAGEMAP_SCAN, &raw mut arguments) };
+        let count = usize::try_from(count).map_err(|_| Error::last_os_error())?;
+        for region in regions.iter().take(count) {
+            found(region.start, region.end);
+        }
         if arguments.walk_end <= at {
             break;
         }
         at = arguments.walk_end;
     }
-    Ok(resident)
+    Ok(())
 }
 
 /// A mapping is a line `from-to rights …`, then lines of the form `Rss:   12 kB` (proc_pid_smaps(5)).
@@ -133,7 +148,7 @@ mod tests {
         let memory = unsafe { mmap_anonymous(None, size, rights, MapFlags::MAP_PRIVATE) }.unwrap();
         let at = memory.as_ptr() as u64;
         let mut resident = Resident::open().unwrap();
-        if scan(&resident.pagemap, at, at + 4096)
+        if scan(&resident.pagemap, at, at + 4096, |_, _| {})
             .is_err_and(|error| error.raw_os_error() == Some(libc::ENOTTY))
         {
             return; // Linux before 6.7; `parse` is tested below.

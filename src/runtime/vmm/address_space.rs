@@ -4,10 +4,10 @@ use std::io::{Error, Result};
 
 use guest_abi::Segment;
 use guest_abi::hypercall::MAX_SEGMENTS;
+use guest_abi::layout::PAGE;
+use guest_abi::layout::entry::{ADDRESS, LARGE, PRESENT, USER};
 
 use super::guest_memory::{GuestMemory, OutOfBounds};
-use super::memory_layout::PAGE;
-use super::memory_layout::entry::{ADDRESS, LARGE, PRESENT, USER};
 
 /// More than the guest kernel ever copies at once.
 const MOST_BYTES: u64 = 1 << 32;
@@ -101,34 +101,37 @@ fn check(bytes: u64) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runtime::microvm::memory_layout::{LARGE_PAGE, Layout, physical};
+    use guest_abi::layout::{LARGE_PAGE, physical};
     use proptest::prelude::*;
 
-    fn memory() -> (GuestMemory, Layout) {
-        let layout = Layout::new(LARGE_PAGE, 0, 0, 8 << 20);
-        (GuestMemory::new(layout, []).unwrap(), layout)
+    /// Where memory begins that may be released, and its end.
+    const FREE: u64 = LARGE_PAGE;
+    const END: u64 = FREE + (8 << 20);
+
+    fn memory() -> GuestMemory {
+        GuestMemory::new(END, FREE, &[]).unwrap()
     }
 
     /// Tables at pages 1 to 4 that map the two pages at virtual 0 to the last page and the first of memory.
-    fn two_pages(memory: &GuestMemory, layout: &Layout) -> AddressSpace {
+    fn two_pages(memory: &GuestMemory) -> AddressSpace {
         for level in 1..4 {
             memory.write_u64(level * PAGE, ((level + 1) * PAGE) | PRESENT).unwrap();
         }
-        memory.write_u64(4 * PAGE, physical(layout.end - PAGE) | PRESENT).unwrap();
-        memory.write_u64(4 * PAGE + 8, physical(layout.memory) | PRESENT).unwrap();
+        memory.write_u64(4 * PAGE, physical(END - PAGE) | PRESENT).unwrap();
+        memory.write_u64(4 * PAGE + 8, physical(FREE) | PRESENT).unwrap();
         AddressSpace::new(PAGE)
     }
 
     #[test]
     fn a_copy_follows_the_page_tables() {
-        let (memory, layout) = memory();
-        let space = two_pages(&memory, &layout);
+        let memory = memory();
+        let space = two_pages(&memory);
         space.fill(&memory, 0, 7, 2 * PAGE).unwrap();
-        memory.write(physical(layout.end - 4), b"abcd").unwrap();
-        memory.write(physical(layout.memory), b"efgh").unwrap();
+        memory.write(physical(END - 4), b"abcd").unwrap();
+        memory.write(physical(FREE), b"efgh").unwrap();
         space.copy(&memory, 100, PAGE - 4, 8).unwrap();
         let mut copied = [0; 10];
-        memory.read(physical(layout.end - PAGE + 99), &mut copied).unwrap();
+        memory.read(physical(END - PAGE + 99), &mut copied).unwrap();
         assert_eq!(&copied, b"\x07abcdefgh\x07");
         // Neither page is the program's.
         assert!(space.user_segments(&memory, 0, 8).is_err());
@@ -144,8 +147,8 @@ mod tests {
             entries in proptest::collection::vec((0u64..5 * 512, any::<u64>()), 0..40),
             root in any::<u64>(), to in any::<u64>(), from in any::<u64>(), bytes in any::<u64>(),
         ) {
-            let (memory, layout) = memory();
-            let space = two_pages(&memory, &layout);
+            let memory = memory();
+            let space = two_pages(&memory);
             for (at, value) in entries {
                 memory.write_u64(at * 8, value & 0xffff_ffff).unwrap();
             }
