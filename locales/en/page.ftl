@@ -49,3 +49,4 @@ raw-counts = Counts
 raw-user = CPU, user
 raw-system = CPU, kernel
 raw-shown = shown, of
+page-filter = Show in the charts:

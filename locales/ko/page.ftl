@@ -86,3 +86,5 @@ raw-user = CPU(사용자)
 raw-system = CPU(커널)
 # source: 5354ded6
 raw-shown = 행 표시, 전체
+# source: 725c3f31
+page-filter = 차트에 보일 것:

@@ -110,6 +110,8 @@ pub fn explanation(runtime: &str, name: &str, language: Language) -> Option<Expl
 }
 
 fn find(runtime: &str, name: &str) -> Option<&'static Known> {
+    // A clone goes through the same phases as the machine that it is cloned from, as far as it has them.
+    let runtime = runtime.strip_suffix("-clone").unwrap_or(runtime);
     let named = |of: &str| KNOWN.iter().find(|known| known.runtime == of && known.name == name);
     named(runtime).or_else(|| named(""))
 }

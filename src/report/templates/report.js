@@ -12,6 +12,13 @@ function begin(main) {
   main.querySelector("#theme").addEventListener("click", changeTheme);
   main.querySelector("#save").addEventListener("click", save);
   for (const svg of main.querySelectorAll("svg[data-axis]")) readout(svg);
+  for (const button of main.querySelectorAll(".filter button")) {
+    button.addEventListener("click", () => {
+      if (!hidden.delete(button.dataset.slot)) hidden.add(button.dataset.slot);
+      filter(main);
+    });
+  }
+  filter(main);
   const waterfall = main.querySelector(".waterfall");
   if (waterfall) zoomable(waterfall, main.querySelector("#phases .controls"));
   const replay = main.querySelector(".replay");
@@ -37,7 +44,8 @@ function show(language) {
   wanted.replaceWith(kept);
   document.body.prepend(wanted.content);
   const next = document.querySelector("main");
-  if (!next.dataset.begun) begin(next);
+  if (next.dataset.begun) filter(next);
+  else begin(next);
   next.dataset.begun = "yes";
   document.querySelector(`.languages [data-language="${language}"]`).focus();
 }
@@ -57,6 +65,24 @@ function save() {
   link.download = "isobench-data.json";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+// ---- which runtimes are shown ---------------------------------------------------------------------
+
+/** Colours of the runtimes that the reader has hidden, in whichever language. */
+const hidden = new Set();
+
+/** Takes hidden runtimes out of sight: their colour in every chart, their lanes in the waterfall and the replay. */
+function filter(main) {
+  for (const button of main.querySelectorAll(".filter button")) {
+    const slot = button.dataset.slot;
+    button.setAttribute("aria-pressed", !hidden.has(slot));
+    for (const chart of main.querySelectorAll(".chart")) {
+      if (hidden.has(slot)) chart.style.setProperty(`--runtime-${slot}`, "transparent");
+      else chart.style.removeProperty(`--runtime-${slot}`);
+    }
+  }
+  for (const lane of main.querySelectorAll(".lane")) lane.hidden = hidden.has(lane.dataset.slot);
 }
 
 // ---- numbers --------------------------------------------------------------------------------------
