@@ -164,7 +164,6 @@ fn sections(language: Language) -> Vec<Section> {
         ("computing", text!(language, "column-computing")),
         ("exits", text!(language, "section-crossings")),
         ("isolation", text!(language, "minute-isolation")),
-        ("host", text!(language, "table-host")),
         ("raw", text!(language, "page-raw")),
     ]
     .map(|(id, title)| Section { id, title })

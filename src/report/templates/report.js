@@ -108,7 +108,11 @@ function drawAxis(lanes, view) {
   lanes.style.setProperty("--view-from", view.from);
   lanes.style.setProperty("--view-span", view.span);
   const track = lanes.querySelector(".axis .track");
-  const labels = ticks(view.from, view.span, Math.max(2, Math.floor(track.clientWidth / 90))).map((at) => {
+  const places = ticks(view.from, view.span, Math.max(2, Math.floor(track.clientWidth / 90)));
+  const step = places.length > 1 ? places[1] - places[0] : view.span;
+  lanes.style.setProperty("--grid-at", `${(((places[0] ?? view.from) - view.from) / view.span) * 100}%`);
+  lanes.style.setProperty("--grid-step", `${(step / view.span) * 100}%`);
+  const labels = places.map((at) => {
     const label = document.createElement("span");
     label.style.setProperty("--at", at);
     label.textContent = at === 0 ? "0" : time(at);
