@@ -1,4 +1,4 @@
-//! Compiles `guest/` (the guest kernel, the container's init and the built-in workloads) with the host's own toolchain
+//! Compiles `guest/` (the guest kernel, the inits of container and Linux guest, the built-in workloads) with the host's own toolchain
 //! and hands the resulting ELF files to the library, which embeds them.
 
 use std::env;
@@ -30,7 +30,7 @@ fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     println!("cargo::rustc-env=ISOBENCH_VERSION={}", version(&manifest));
     let guest = manifest.join("guest");
-    for watched in ["abi", "files", "init", "kernel", "workloads", "Cargo.toml", "Cargo.lock"] {
+    for watched in ["abi", "files", "init", "kernel", "linux-init", "workloads", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed=guest/{watched}");
     }
 
@@ -40,8 +40,10 @@ fn main() {
     fs::copy(kernel_dir.join("guest-kernel"), out.join("guest-kernel.elf"))
         .expect("copying the guest kernel");
 
-    let init_dir = cargo_build(&guest, "guest-init", FREESTANDING, &out.join("workloads"));
-    fs::copy(init_dir.join("guest-init"), out.join("guest-init.elf")).expect("copying the container's init");
+    for init in ["guest-init", "guest-linux-init"] {
+        let folder = cargo_build(&guest, init, FREESTANDING, &out.join("workloads"));
+        fs::copy(folder.join(init), out.join(init).with_extension("elf")).expect("copying an init");
+    }
 
     let workloads_dir = cargo_build(&guest, "guest-workloads", FREESTANDING, &out.join("workloads"));
     let mut table = String::from("pub(crate) static PROGRAMS: &[(&str, &[u8])] = &[\n");

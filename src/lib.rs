@@ -3,10 +3,12 @@
 pub mod cli;
 pub mod experiment;
 pub mod image;
+pub mod kernel;
 pub mod language;
 pub mod measure;
 pub mod report;
 pub mod results;
+pub mod runs;
 pub mod runtime;
 pub mod stats;
 pub mod workload;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod density;
 pub mod journal;
+pub mod maintenance;
 
 pub use crate::measure::host::checks::{Check, Grade};
 pub use crate::measure::host::during::During;
@@ -54,6 +55,9 @@ pub struct Results {
     pub during: Option<During>,
     /// Every trial, in the order in which they ran. Those of [`NULL`] measure what measuring costs.
     pub trials: Vec<Trial>,
+    /// The maintenance experiment, where it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Box<maintenance::Maintenance>>,
 }
 
 /// What a comparison set out to do.

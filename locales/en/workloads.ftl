@@ -24,3 +24,4 @@ workload-clock = reads the clock
 workload-files = creates, writes, reads and deletes small files
     .explains = Crossings and file systems: a container uses the host’s kernel; the guest’s files live in its own memory, and only copies of many bytes exit.
 workload-probe = tells what can be seen from inside
+workload-serve = answers each line of its input

@@ -37,3 +37,5 @@ workload-files = 작은 파일을 만들고 쓰고 읽고 지운다
     .explains = 경계 넘기와 파일 시스템: 컨테이너는 호스트의 커널을 쓴다. 게스트의 파일은 자기 메모리에 있고, 많은 바이트를 복사할 때만 이탈한다.
 # source: 4a976ac5
 workload-probe = 안에서 무엇이 보이는지 알린다
+# source: 40693cee
+workload-serve = 입력의 줄마다 답한다

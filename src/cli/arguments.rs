@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::Failure;
 use crate::experiment::suite::environment;
-use crate::image::{self, Image};
+use crate::image::{self, Image, Overrides};
 use crate::runtime::launcher::{Kind, Launcher};
 use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, set_variable};
 use crate::runtime::{Runtime, RuntimeError, external};
@@ -44,6 +44,14 @@ pub struct SandboxArguments {
     #[arg(long, value_name = "STEP", value_delimiter = ',', value_parser = isolation_parser())]
     pub without: Vec<String>,
 
+    /// The Linux kernel of a linuxvm: a bzImage (vmlinuz) or a vmlinux; by default the newest known (isobench kernel ls)
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+
+    /// Let a linuxvm unpack its own kernel at every boot; by default the host unpacks it once
+    #[arg(long)]
+    pub guest_unpacks_kernel: bool,
+
     /// Set a variable in the sandbox's environment; may be repeated
     #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
@@ -69,23 +77,33 @@ impl SandboxArguments {
         self.template_over(environment())
     }
 
-    /// A spec for `command` in an image, of which `root` is the root filesystem, and what else is to be
-    /// known about the run.
+    /// A spec for a command in an image, of which `root` is the root filesystem. Whoever is asked for to run it
+    /// is looked up there.
     pub fn spec_in_image(
         &self,
         image: &Image,
         root: &Path,
-        command: &[OsString],
-    ) -> Result<(LaunchSpec, Vec<String>), Failure> {
-        let command = image::Command::new(image, command);
+        overrides: &Overrides,
+    ) -> Result<LaunchSpec, Failure> {
+        let command = image::Command::new(image, overrides);
         let Some(name) = command.words.first() else {
             return Err(Failure::usage(format!(
                 "the image {} names no program to run; put one after --",
                 image.shown()
             )));
         };
+        let cannot = |message: String| Failure { message, status: 126 };
+        let user = command
+            .user
+            .as_deref()
+            .map(|user| image::identity(Some(root), user))
+            .transpose()
+            .map_err(cannot)?;
         let mut env = environment();
-        for variable in &command.env {
+        let of_root = || image::identity(Some(root), "0").ok();
+        let home =
+            user.clone().or_else(of_root).and_then(|user| user.home).map(|home| format!("HOME={home}"));
+        for variable in home.iter().chain(&command.env) {
             set_variable(&mut env, c_string(&variable.into())?);
         }
         let template = self.template_over(env)?;
@@ -93,13 +111,8 @@ impl SandboxArguments {
         let path = OsStr::from_bytes(path.unwrap_or_default());
         let program = find_in_root(name, root, path, &command.working_dir).map_err(program_failure)?;
         let argv = command.words.iter().map(c_string).collect::<Result<_, _>>()?;
-        let notes = command
-            .user
-            .iter()
-            .map(|user| format!("the image asks for the user {user:?}; it runs as root of the sandbox"))
-            .collect();
         let working_dir = Some(command.working_dir);
-        Ok((LaunchSpec { program, argv, root: Some(root.to_owned()), working_dir, ..template }, notes))
+        Ok(LaunchSpec { program, argv, root: Some(root.to_owned()), working_dir, user, ..template })
     }
 
     fn template_over(&self, mut env: Vec<CString>) -> Result<LaunchSpec, Failure> {
@@ -129,6 +142,11 @@ impl SandboxArguments {
             timeout: self.timeout,
             files: self.files.clone(),
             root: self.root.as_ref().map(|root| root.canonicalize().unwrap_or_else(|_| root.clone())),
+            kernel: self
+                .kernel
+                .as_ref()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            guest_unpacks_kernel: self.guest_unpacks_kernel,
             without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),
             ..LaunchSpec::new(Program::Builtin(String::new()))
         })
@@ -147,11 +165,12 @@ fn c_string(text: &OsString) -> Result<CString, Failure> {
 }
 
 /// The runtimes of ours by name.
-pub const RUNTIMES: [(&str, Kind); 4] = [
+pub const RUNTIMES: [(&str, Kind); 5] = [
     ("process", Kind::Process),
     ("container", Kind::Container),
     ("microvm", Kind::Microvm),
     ("microvm-clone", Kind::MicrovmClone),
+    ("linuxvm", Kind::Linuxvm),
 ];
 
 /// Accepts the name of a runtime, ours or external; clap suggests the nearest for any other.

@@ -228,8 +228,8 @@ fn candidates(arguments: &CompareArguments, effort: Effort) -> Result<Vec<Candid
     catalogue::BUILTINS
         .iter()
         .filter(|workload| match arguments.workloads.as_slice() {
-            // What a sandbox sees of its host is shown, not compared.
-            [] => workload.name != "probe",
+            // What measures nothing is shown, not compared.
+            [] => !matches!(workload.output, catalogue::Output::Findings),
             list => list.iter().any(|wanted| wanted == workload.name),
         })
         .map(|workload| suite::builtin(workload, effort, &template).map_err(Failure::failed))

@@ -7,9 +7,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use indicatif::{BinaryBytes, HumanBytes};
 
-use super::Failure;
 use super::arguments::size;
-use crate::image::{Image, ImageName, LoadOptions, Store, difference, efficiency};
+use super::{Failure, interrupt};
+use crate::image::{
+    BuildOptions, Image, ImageName, LoadOptions, Progress, Store, build, difference, efficiency,
+};
+use crate::runtime::launcher::Launcher;
 
 /// Load, look at and remove images.
 ///
@@ -77,6 +80,29 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+    /// Build an image from a Containerfile, without a network
+    ///
+    /// Known are FROM (scratch, an image of the store, a stage before), COPY, ADD, ENV, WORKDIR, USER, LABEL,
+    /// ENTRYPOINT, CMD, and RUN in a container of ours. The same input gives the same image.
+    Build {
+        /// The folder that COPY copies from
+        context: PathBuf,
+        /// What to call the image; may be repeated
+        #[arg(short, long = "tag", value_name = "NAME[:TAG]", value_parser = name)]
+        tags: Vec<ImageName>,
+        /// The Containerfile, instead of Containerfile or Dockerfile in the context
+        #[arg(short, long, value_name = "FILE")]
+        file: Option<PathBuf>,
+        /// Do every step, whether its layer is there or not
+        #[arg(long)]
+        no_cache: bool,
+        /// Refuse layers that are larger than this when unpacked
+        #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = size)]
+        limit: u64,
+        /// Memory that a RUN may use
+        #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = size)]
+        memory: u64,
+    },
     /// Compare the files of two images, and say what must be shipped from one to the other
     Diff {
         /// The image that is there
@@ -102,6 +128,11 @@ fn name(text: &str) -> Result<ImageName, String> {
 }
 
 pub fn run(arguments: ImageArguments) -> Result<ExitCode, Failure> {
+    // First thing, while the process is small: its steps run in containers.
+    let launcher = match arguments.command {
+        Command::Build { .. } => Some(Launcher::start().map_err(Failure::failed)?),
+        _ => None,
+    };
     let store = Store::of_user().map_err(Failure::failed)?;
     let text = match arguments.command {
         Command::Load { place, name, limit } => load(&store, &place, LoadOptions { name, limit })?,
@@ -126,6 +157,11 @@ pub fn run(arguments: ImageArguments) -> Result<ExitCode, Failure> {
             let called = called.as_ref().or(image.names.first());
             store.save(&image, called, &output).map_err(Failure::failed)?;
             String::new()
+        }
+        Command::Build { context, tags, file, no_cache, limit, memory } => {
+            let options =
+                BuildOptions { file, context, names: tags, time: source_date()?, no_cache, limit, memory };
+            made(&store, launcher.as_ref(), &options)?
         }
         Command::Diff { from, to, json } => diff(&store, &find(&store, &from)?, &find(&store, &to)?, json)?,
         Command::Efficiency { name, json } => in_vain(&store, &find(&store, &name)?, json)?,
@@ -159,6 +195,38 @@ fn load(store: &Store, place: &std::path::Path, options: LoadOptions) -> Result<
         }
     }
     Ok(joined(lines))
+}
+
+fn made(store: &Store, launcher: Option<&Launcher>, options: &BuildOptions) -> Result<String, Failure> {
+    let Some(launcher) = launcher else { return Err(Failure::failed("no launcher")) };
+    interrupt::install();
+    let mut tell = |progress: Progress| match progress {
+        Progress::Step { number, of, text } => eprintln!("[{number}/{of}] {text}"),
+        Progress::Cached(layer) => eprintln!("    cached: layer {}", layer.diff_id.short()),
+        Progress::Made(layer) => {
+            eprintln!("    made: layer {}, {} to ship", layer.diff_id.short(), shown(layer.bytes));
+        }
+        Progress::Note(note) => eprintln!("isobench: {note}"),
+    };
+    let stop = || interrupt::received().is_some();
+    let built = build(store, launcher, options, &stop, &mut tell).map_err(Failure::failed)?;
+    let layers = format!("{} layers made, {} cached", built.made, built.cached);
+    Ok(match options.names.is_empty() {
+        true => format!("built: {} ({layers})\n", built.id),
+        false => {
+            options.names.iter().map(|name| format!("built: {name} {} ({layers})\n", built.id)).collect()
+        }
+    })
+}
+
+/// `SOURCE_DATE_EPOCH`, seconds since 1970; where it is not set, 0.
+fn source_date() -> Result<u64, Failure> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text
+            .parse()
+            .map_err(|_| Failure::usage(format!("SOURCE_DATE_EPOCH={text}: not a number of seconds"))),
+        Err(_) => Ok(0),
+    }
 }
 
 fn list(store: &Store, json: bool) -> Result<String, Failure> {

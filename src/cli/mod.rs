@@ -13,9 +13,11 @@ mod export;
 mod image;
 mod interrupt;
 mod language;
+mod maintain;
 mod merge;
 mod report;
 mod run;
+mod runs;
 mod snapshot;
 mod workloads;
 
@@ -52,6 +54,13 @@ enum Command {
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
     Snapshot(snapshot::SnapshotArguments),
+    Ps(runs::PsArguments),
+    Logs(runs::LogsArguments),
+    Stop(runs::StopArguments),
+    Kill(runs::KillArguments),
+    Wait(runs::WaitArguments),
+    Rm(runs::RmArguments),
+    Maintain(maintain::MaintainArguments),
 }
 
 /// Parses the arguments, runs the command, and turns an error into one line and an exit status:
@@ -69,6 +78,13 @@ pub fn main() -> ExitCode {
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
         Some(Command::Snapshot(arguments)) => snapshot::run(arguments),
+        Some(Command::Ps(arguments)) => runs::ps(arguments),
+        Some(Command::Logs(arguments)) => runs::logs(arguments),
+        Some(Command::Stop(arguments)) => runs::stop(arguments),
+        Some(Command::Kill(arguments)) => runs::kill(arguments),
+        Some(Command::Wait(arguments)) => runs::wait(arguments),
+        Some(Command::Rm(arguments)) => runs::rm(arguments),
+        Some(Command::Maintain(arguments)) => maintain::run(arguments),
         Some(Command::Export(arguments)) => export::run(arguments),
         Some(Command::Workloads(arguments)) => workloads::run(arguments),
     };

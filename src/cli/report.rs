@@ -26,13 +26,20 @@ pub struct ReportArguments {
     #[arg(long, value_name = "FILE")]
     density: Option<PathBuf>,
 
+    /// Show in it what images cost, from the results.json that `isobench maintain` wrote
+    #[arg(long, value_name = "FILE")]
+    maintenance: Option<PathBuf>,
+
     #[command(flatten)]
     language: LanguageArgument,
 }
 
 pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
     match report::file::read(&arguments.results) {
-        Ok(results) => {
+        Ok(mut results) => {
+            if let Some(path) = &arguments.maintenance {
+                results.maintenance = report::file::read(path).map_err(Failure::failed)?.maintenance;
+            }
             let density = arguments.density.as_deref().map(report::density::read).transpose();
             let density = density.map_err(Failure::failed)?;
             let sources = report::Sources { results: &results, density: density.as_ref() };

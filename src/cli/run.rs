@@ -16,11 +16,13 @@ use serde::Serialize;
 use super::arguments::{self, RUNTIMES, SandboxArguments, program_failure, runtime_parser};
 use super::{Failure, interrupt};
 use crate::experiment::assemble;
-use crate::image::{ImageError, RootInUse, Store};
+use crate::image::{ImageError, Overrides, RootInUse, Store, identity};
+use crate::runs::Claim;
+use crate::runs::supervise::{self, Answer, Side};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::snapshot;
-use crate::runtime::spec::{LaunchSpec, Stdio};
+use crate::runtime::spec::{LaunchSpec, Measure, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
 use crate::runtime::{Prepared, RuntimeError, Sandbox, SandboxReport};
 
@@ -50,10 +52,37 @@ pub struct RunArguments {
         conflicts_with_all = ["image", "root", "runtime", "cpus", "memory", "files", "without"]
     )]
     from_snapshot: Option<PathBuf>,
+    /// Run this program instead of the image's entry point; with "", none
+    #[arg(long, value_name = "PROGRAM", requires = "image")]
+    entrypoint: Option<OsString>,
+
+    /// Run as this user of the sandbox, by number or as its /etc/passwd names it
+    #[arg(long, short = 'u', value_name = "USER[:GROUP]")]
+    user: Option<String>,
+
+    /// Start in this folder of the sandbox
+    #[arg(long, short = 'w', value_name = "DIR")]
+    workdir: Option<PathBuf>,
+
+    /// Go on in the background, and print the run's identifier (see isobench ps, logs, stop and rm)
+    #[arg(long, short = 'd', conflicts_with = "json")]
+    detach: bool,
+
+    /// What to call a run in the background
+    #[arg(long, value_name = "NAME", requires = "detach")]
+    name: Option<String>,
+
+    /// Forget a run in the background when it has ended
+    #[arg(long, requires = "detach")]
+    rm: bool,
 
     /// Capture the output and print everything measured as one JSON document
     #[arg(long)]
     json: bool,
+
+    /// Show the log of a linuxvm's kernel, with its own timestamps, and the timeline
+    #[arg(long, short)]
+    verbose: bool,
 
     /// The program (a path, a name on PATH, or a built-in workload) and its arguments
     #[arg(last = true, required_unless_present_any = ["image", "from_snapshot"], value_name = "PROGRAM [ARGUMENTS]")]
@@ -66,6 +95,7 @@ Examples:
   isobench run --runtime microvm --file notes.txt:/notes.txt -- busybox wc /notes.txt
   isobench run --runtime container --without net,seccomp --json -- noop
   isobench run --image busybox -- sh -c 'cat /etc/passwd'
+  isobench run -d --name web --image busybox -- httpd -f   then isobench ps, logs web, stop web, rm web
   isobench run --runtime microvm --memory 64M --timeout 5s -- ./my-static-program";
 
 /// What `--json` prints.
@@ -77,23 +107,24 @@ struct Document {
 }
 
 pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
+    if arguments.detach {
+        return detached(&arguments);
+    }
     let launcher = Launcher::start().map_err(Failure::failed)?;
     if let Some(path) = &arguments.from_snapshot {
         arguments.runtime = runtime_of_clones(path)?;
     }
     // While `_root` lives, nobody removes the image's files.
-    let (spec, _root) = match (&arguments.image, &arguments.from_snapshot) {
-        (None, None) => (arguments.sandbox.spec(&arguments.command)?, None),
-        (None, Some(path)) => (arguments.sandbox.spec_from_snapshot(path, &arguments.command)?, None),
-        (Some(name), _) => {
-            let (spec, root) = in_image(&arguments, name)?;
-            (spec, Some(root))
-        }
-    };
+    let (spec, _root, notes) = spec(&arguments)?;
+    for note in notes {
+        eprintln!("isobench: {note}");
+    }
     interrupt::install();
     let runtime = arguments::runtime(&arguments.runtime, &launcher);
-    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
-    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+    let measure = Measure { boot_log: arguments.verbose, ..spec.measure };
+    let spec = LaunchSpec { once: true, measure, ..spec };
+    let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
+    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared, arguments.verbose) }
 }
 
 /// The runtime that clones this snapshot.
@@ -110,6 +141,92 @@ fn runtime_of_clones(path: &Path) -> Result<String, Failure> {
     }
 }
 
+/// The caller prints what the supervisor tells; the supervisor stays.
+fn detached(arguments: &RunArguments) -> Result<ExitCode, Failure> {
+    let folder = std::env::current_dir().map_err(Failure::failed)?;
+    match supervise::detach().map_err(Failure::failed)? {
+        Side::Caller(Answer::Started(id, notes)) => {
+            for note in notes {
+                eprintln!("isobench: {note}");
+            }
+            writeln!(std::io::stdout(), "{id}").map_err(Failure::failed)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Side::Caller(Answer::Failed(status, message)) => Err(Failure { message, status }),
+        Side::Supervisor(ready) => {
+            // What the user wrote is meant from where the user is.
+            match std::env::set_current_dir(folder)
+                .map_err(Failure::failed)
+                .and_then(|()| supervisor(arguments))
+            {
+                Err(failure) => ready.failed(failure.status, &failure.message),
+                Ok(Supervisor { launcher, spec, root: _root, claim, notes }) => {
+                    let runtime = arguments::runtime(&arguments.runtime, &launcher);
+                    let prepared =
+                        runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure);
+                    let outcome = match prepared {
+                        Err(failure) => {
+                            ready.failed(failure.status, &failure.message);
+                            Err(())
+                        }
+                        Ok(prepared) => supervise::supervise(&*prepared, &claim, ready, &notes).map_err(drop),
+                    };
+                    if outcome.is_err() || arguments.rm {
+                        // Its caller has been told why; what cannot be removed is swept later.
+                        let _ = claim.discard();
+                    }
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What a supervisor works with.
+struct Supervisor {
+    launcher: Launcher,
+    spec: LaunchSpec,
+    root: Option<RootInUse>,
+    claim: Claim,
+    notes: Vec<String>,
+}
+
+fn supervisor(arguments: &RunArguments) -> Result<Supervisor, Failure> {
+    let launcher = Launcher::start().map_err(Failure::failed)?;
+    let (spec, root, notes) = spec(arguments)?;
+    let words = spec.argv.iter().map(|word| word.to_string_lossy().escape_debug().to_string()).collect();
+    let claim = super::runs::of_user()?
+        .claim(arguments.name.clone(), &arguments.runtime, arguments.image.clone(), words)
+        .map_err(|error| Failure { message: error.to_string(), status: 125 })?;
+    Ok(Supervisor { launcher, spec, root, claim, notes })
+}
+
+/// What to launch; with the root of the image, where there is one, and what is to be told.
+fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>, Vec<String>), Failure> {
+    let (mut spec, root) = match (&arguments.image, &arguments.from_snapshot) {
+        (None, None) => (arguments.sandbox.spec(&arguments.command)?, None),
+        (None, Some(path)) => (arguments.sandbox.spec_from_snapshot(path, &arguments.command)?, None),
+        (Some(name), _) => {
+            let (spec, root) = in_image(arguments, name)?;
+            (spec, Some(root))
+        }
+    };
+    if arguments.image.is_none() {
+        spec.working_dir = arguments.workdir.as_ref().map(|folder| PathBuf::from("/").join(folder));
+        let folder = arguments.sandbox.root.as_deref();
+        let user = arguments.user.as_deref().map(|user| identity(folder, user)).transpose();
+        spec.user = user.map_err(|message| Failure { message, status: 126 })?;
+    }
+    if arguments.runtime == "process" && (spec.user.is_some() || spec.working_dir.is_some()) {
+        return Err(Failure::usage("--user and --workdir need a sandbox: use --runtime container"));
+    }
+    let mut notes = Vec::new();
+    if arguments.runtime != "container" && spec.user.take().is_some_and(|user| user.uid != 0) {
+        notes.push("the guest has no users: the program runs as root of its own machine".into());
+    }
+    Ok((spec, root, notes))
+}
+
 fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInUse), Failure> {
     let failed = |error: ImageError| Failure { message: error.to_string(), status: 125 };
     if arguments.runtime == "process" {
@@ -118,11 +235,13 @@ fn in_image(arguments: &RunArguments, name: &str) -> Result<(LaunchSpec, RootInU
     let store = Store::of_user().map_err(failed)?;
     let image = store.find(name).map_err(failed)?;
     let root = store.root(&image).map_err(failed)?;
-    let (spec, notes) = arguments.sandbox.spec_in_image(&image, &root.path, &arguments.command)?;
-    for note in notes {
-        eprintln!("isobench: {note}");
-    }
-    Ok((spec, root))
+    let overrides = Overrides {
+        words: arguments.command.clone(),
+        entrypoint: arguments.entrypoint.clone(),
+        user: arguments.user.clone(),
+        working_dir: arguments.workdir.clone(),
+    };
+    Ok((arguments.sandbox.spec_in_image(&image, &root.path, &overrides)?, root))
 }
 
 /// A spec that cannot be run is the program's fault, anything else the sandbox's.
@@ -155,7 +274,7 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     Ok(ExitCode::from(status as u8))
 }
 
-fn pass_through(prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
+fn pass_through(prepared: &dyn Prepared, verbose: bool) -> Result<ExitCode, Failure> {
     let duplicate = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Failure::failed);
     let stdin = std::io::stdin();
     // A sandbox is in a process group of its own, which may not read the terminal: we read it instead.
@@ -171,8 +290,12 @@ fn pass_through(prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
         stderr: duplicate(std::io::stderr().as_fd())?,
     };
     let mut sandbox = prepared.launch(stdio).map_err(launch_failure)?;
+    let requested_ns = sandbox.requested_ns();
     let stopped_by = wait(&mut *sandbox, feeder)?;
     let report = sandbox.finish().map_err(launch_failure)?;
+    if verbose {
+        tell_all(&report, requested_ns);
+    }
     explain(&report);
     let status = stopped_by.map_or_else(|| report.exit.status(), |signal| 128 + signal);
     Ok(ExitCode::from(status as u8))
@@ -216,6 +339,25 @@ fn feed(pipe: OwnedFd) -> Option<OwnedFd> {
         }
     }
     Some(pipe)
+}
+
+/// The kernel's log, then what took how long.
+fn tell_all(report: &SandboxReport, requested_ns: u64) {
+    for line in report.boot_log.iter().flat_map(|log| log.lines()) {
+        eprintln!("isobench: log: {line}");
+    }
+    let ms = |ns: u64| ns as f64 / 1e6;
+    for phase in &report.phases {
+        let (start, end) =
+            (phase.start_ns.saturating_sub(requested_ns), phase.end_ns.saturating_sub(requested_ns));
+        eprintln!(
+            "isobench: {:>10.3} ms  {:>9.3} ms  {}",
+            ms(start),
+            ms(end.saturating_sub(start)),
+            phase.name
+        );
+    }
+    eprintln!("isobench: {:>10.3} ms  torn down", ms(report.torn_down_ns.saturating_sub(requested_ns)));
 }
 
 /// One line for every way to end that the program itself could not tell about.

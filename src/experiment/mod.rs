@@ -5,6 +5,7 @@ pub mod cold;
 pub mod compare;
 pub mod density;
 pub mod forecast;
+pub mod maintenance;
 pub mod plan;
 pub mod precision;
 pub mod suite;

@@ -29,6 +29,12 @@ impl Digest {
     }
 }
 
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Digest {
+        Digest(bytes)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "sha256:{}", self.hex())
@@ -100,6 +106,37 @@ impl<R: Read, W: io::Write> Read for Hashing<R, W> {
         self.copy.write_all(read)?;
         self.length += length as u64;
         Ok(length)
+    }
+}
+
+/// Hashes and counts what is written through it.
+pub(super) struct HashingWriter<W> {
+    writer: W,
+    hasher: Sha256,
+    length: u64,
+}
+
+impl<W: io::Write> HashingWriter<W> {
+    pub(super) fn new(writer: W) -> HashingWriter<W> {
+        HashingWriter { writer, hasher: Sha256::new(), length: 0 }
+    }
+
+    /// The writer below; digest and length of what was written.
+    pub(super) fn finish(self) -> (W, Digest, u64) {
+        (self.writer, Digest(self.hasher.finalize().into()), self.length)
+    }
+}
+
+impl<W: io::Write> io::Write for HashingWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = self.writer.write(bytes)?;
+        self.hasher.update(bytes.get(..length).unwrap_or_default());
+        self.length += length as u64;
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
     }
 }
 

@@ -58,6 +58,16 @@ pub enum ImageError {
     /// An image that a running sandbox uses cannot be removed.
     #[error("image {0} is in use by a running sandbox; stop that first")]
     InUse(String),
+    /// A step of a Containerfile cannot be done.
+    #[error("{place}:{line}: {problem}")]
+    Build {
+        /// The Containerfile.
+        place: String,
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A file operation failed.
     #[error("{step}: {source}")]
     Io {

@@ -4,13 +4,13 @@
 //! images share pages. Nobody writes to them: a container has them below an overlay.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::attributes;
 use super::error::ImageError;
 use super::unpack::Unpacked;
 use super::whiteout::{self, Name};
@@ -108,11 +108,11 @@ fn link_or_copy(from: &Path, to: &Path, facts: &fs::Metadata) -> Result<(), Imag
 }
 
 fn copy_folder_facts(from: &Path, to: &Path) -> io::Result<()> {
-    let (source, facts) = (fs::File::open(from), fs::symlink_metadata(from)?);
+    let facts = fs::symlink_metadata(from)?;
     let target = fs::File::open(to)?;
-    // A folder that we may not even list has nothing inside either, as far as we can tell.
-    if let Ok(source) = &source {
-        copy_attributes(source, &target);
+    for (name, value) in attributes::read(from) {
+        // One that cannot be set was not set in the layer either.
+        let _ = attributes::set(&target, &name, &value);
     }
     // Only root can give it away; without, it was not given away in the layer either.
     let _ = std::os::unix::fs::fchown(&target, Some(facts.uid()), Some(facts.gid()));
@@ -120,29 +120,8 @@ fn copy_folder_facts(from: &Path, to: &Path) -> io::Result<()> {
     target.set_modified(facts.modified()?)
 }
 
-/// Attributes of folders are rare; one that cannot be set was not set in the layer either.
-fn copy_attributes(from: &fs::File, to: &fs::File) {
-    let mut list = vec![0u8; 64 << 10];
-    // SAFETY: writes at most the length of the buffer into it.
-    let length = unsafe { libc::flistxattr(from.as_raw_fd(), list.as_mut_ptr().cast(), list.len()) };
-    let list = list.get(..usize::try_from(length).unwrap_or(0)).unwrap_or_default();
-    for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        let Ok(name) = CString::new(name) else { continue };
-        let mut value = vec![0u8; 64 << 10];
-        // SAFETY: a zero-terminated name; reads at most the length of the buffer into it, and then writes
-        // as much as was read.
-        unsafe {
-            let length =
-                libc::fgetxattr(from.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len());
-            if let Ok(length) = usize::try_from(length) {
-                libc::fsetxattr(to.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), length, 0);
-            }
-        }
-    }
-}
-
 /// Removes a tree of ours, whatever the modes of its folders.
-pub(super) fn remove_tree(folder: &Path) -> io::Result<()> {
+pub(crate) fn remove_tree(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(folder)?;

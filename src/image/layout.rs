@@ -33,7 +33,7 @@ pub(super) struct FoundLayer {
 }
 
 /// A platform as people write it.
-pub(super) fn host_platform() -> String {
+pub(crate) fn host_platform() -> String {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -13,7 +13,7 @@ use super::error::{ImageError, printable};
 use super::layout::{self, Found, FoundLayer};
 use super::name::ImageName;
 use super::source::Source;
-use super::store::{Entry, Staging, Store};
+use super::store::{Entry, ImageLayer, Staging, Store, Workshop};
 use super::unpack::{UnpackError, unpack};
 
 /// How to load.
@@ -63,11 +63,16 @@ impl Store {
         let source = Source::open(place, &self.tmp(), options.limit)?;
         let mut found = layout::find(&source)?;
         name_them(&source, &mut found, options)?;
+        self.take_in(&source, found, options.limit)
+    }
+
+    /// Stores the layers and documents of `found`, and lists the images; only under the lock.
+    fn take_in(&self, source: &Source, found: Vec<Found>, limit: u64) -> Result<Vec<Loaded>, ImageError> {
         let staging = Incoming::new(self)?;
         let mut loaded = Vec::new();
         let mut entries = Vec::new();
         for image in found {
-            let (entry, told) = staging.stage(&source, image, options.limit)?;
+            let (entry, told) = staging.stage(source, image, limit)?;
             entries.push(entry);
             loaded.push(told);
         }
@@ -83,6 +88,48 @@ impl Store {
         }
         self.write_index(&index)?;
         Ok(loaded)
+    }
+
+    /// Stores one layer that was made in `workshop`; what could not be kept of it.
+    pub(super) fn add_layer(
+        &self,
+        workshop: &Workshop,
+        layer: &ImageLayer,
+        limit: u64,
+    ) -> Result<Vec<String>, ImageError> {
+        let _writing = self.lock()?;
+        let source = Source::open(workshop.path(), &self.tmp(), limit)?;
+        let staging = Incoming::new(self)?;
+        let mut notes = Vec::new();
+        let found = FoundLayer::from(layer);
+        if staging.known(&found)?.is_none() {
+            staging.unpack(&source, &found, limit, &mut notes)?;
+        }
+        staging.commit()?;
+        Ok(notes)
+    }
+
+    /// Lists an image whose layers are in the store.
+    pub(super) fn add_image(
+        &self,
+        workshop: &Workshop,
+        config: Vec<u8>,
+        layers: &[ImageLayer],
+        names: &[ImageName],
+    ) -> Result<Digest, ImageError> {
+        let _writing = self.lock()?;
+        let id = Digest::of(&config);
+        let source = Source::open(workshop.path(), &self.tmp(), 0)?;
+        let layers = layers.iter().map(FoundLayer::from).collect();
+        self.take_in(&source, vec![Found { names: names.to_vec(), manifest: None, config, layers }], 0)?;
+        Ok(id)
+    }
+}
+
+impl From<&ImageLayer> for FoundLayer {
+    fn from(layer: &ImageLayer) -> FoundLayer {
+        let promised = Some((layer.blob, layer.bytes));
+        FoundLayer { file: layout::blob_path(&layer.blob), promised, diff_id: layer.diff_id }
     }
 }
 

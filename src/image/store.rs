@@ -5,7 +5,9 @@
 //! layers/HEX/tree       a layer unpacked, by the digest of its tar archive; facts.json beside it
 //! roots/HEX/root        the layers of an image put together, by the image's identifier
 //! images.json           which images there are, and their names
+//! steps/HEX             which layer a step of a build has made, by a digest of what it depends on
 //! tmp/                  what is being made; swept by the next one who holds the lock
+//! builds/               where images are built, each folder locked by its build; swept as well
 //! lock                  held while anything is changed
 //! ```
 //! Everything is made in `tmp` and renamed into place, `images.json` last: killed at any point, the
@@ -66,7 +68,7 @@ pub struct Image {
 }
 
 /// One layer of an image.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageLayer {
     /// Digest of the layer as shipped.
     pub blob: Digest,
@@ -117,12 +119,17 @@ impl Store {
     /// may hold set-user-id programs.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Store, ImageError> {
         let folder = folder.into();
-        for part in ["blobs/sha256", "layers", "roots", "tmp"] {
+        for part in ["blobs/sha256", "layers", "roots", "steps", "tmp", "builds"] {
             let part = folder.join(part);
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700).create(&part).map_err(ImageError::at("making", &part))?;
         }
         Ok(Store { folder: folder.canonicalize().map_err(ImageError::at("opening", &folder))? })
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Every image, by its identifier.
@@ -221,6 +228,69 @@ impl Store {
         Ok((freed, told))
     }
 
+    /// A folder to build an image in. While it is there, no content is removed that no image uses yet.
+    pub(super) fn workshop(&self) -> Result<Workshop, ImageError> {
+        let _writing = self.lock()?;
+        let builds = self.folder.join("builds");
+        let folder = tempfile::Builder::new().prefix("build-").tempdir_in(&builds);
+        let folder = folder.map_err(ImageError::at("making a folder in", &builds))?.keep();
+        let opened = File::open(&folder).map_err(ImageError::at("opening", &folder))?;
+        let lock = Flock::lock(opened, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| ImageError::at("locking", &folder)(errno))?;
+        let workshop = Workshop { folder, _lock: lock };
+        let blobs = workshop.blobs();
+        fs::create_dir_all(&blobs).map_err(ImageError::at("making", &blobs))?;
+        Ok(workshop)
+    }
+
+    /// The layer that a step with this key has made, if it is still there.
+    pub(super) fn remembered(&self, key: &Digest) -> Option<ImageLayer> {
+        let text = fs::read(self.folder.join("steps").join(key.hex())).ok()?;
+        let layer: ImageLayer = serde_json::from_slice(&text).ok()?;
+        let there = self.layer_folder(layer.diff_id).exists() && self.blob_path(layer.blob).exists();
+        there.then_some(layer)
+    }
+
+    pub(super) fn remember(&self, key: &Digest, layer: &ImageLayer) -> Result<(), ImageError> {
+        let _writing = self.lock()?;
+        let path = self.folder.join("steps").join(key.hex());
+        let failed = |error: io::Error| ImageError::at("writing", &path)(error);
+        let text = serde_json::to_vec(layer).map_err(|error| failed(error.into()))?;
+        let mut file = tempfile::NamedTempFile::new_in(self.tmp()).map_err(failed)?;
+        file.write_all(&text).map_err(failed)?;
+        file.persist(&path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+
+    /// Removes what builds have left that were killed; whether one is running.
+    fn sweep_builds(&self) -> Result<bool, ImageError> {
+        let builds = self.folder.join("builds");
+        let mut running = false;
+        for entry in fs::read_dir(&builds).map_err(ImageError::at("reading", &builds))?.flatten() {
+            let Ok(opened) = File::open(entry.path()) else { continue };
+            match Flock::lock(opened, FlockArg::LockExclusiveNonblock) {
+                Ok(_) => {
+                    let path = entry.path();
+                    remove_tree(&path).map_err(ImageError::at("sweeping", &path))?;
+                }
+                Err(_) => running = true,
+            }
+        }
+        Ok(running)
+    }
+
+    /// Forgets steps whose layers are gone.
+    fn forget_steps(&self) -> Result<(), ImageError> {
+        let steps = self.folder.join("steps");
+        for entry in fs::read_dir(&steps).map_err(ImageError::at("reading", &steps))?.flatten() {
+            let key = format!("sha256:{}", entry.file_name().to_string_lossy()).parse();
+            if key.is_ok_and(|key| self.remembered(&key).is_none()) {
+                fs::remove_file(entry.path()).map_err(ImageError::at("removing", &entry.path()))?;
+            }
+        }
+        Ok(())
+    }
+
     fn refuse_if_used(&self, id: Digest, name: &str) -> Result<(), ImageError> {
         let Ok(folder) = File::open(self.root_folder(id)) else { return Ok(()) };
         match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
@@ -231,6 +301,10 @@ impl Store {
 
     /// Removes what no image of `index` uses; returns the bytes of it.
     fn collect(&self, index: &Index) -> Result<u64, ImageError> {
+        // What a running build has made is used by no image yet.
+        if self.sweep_builds()? {
+            return Ok(0);
+        }
         let mut blobs = BTreeSet::new();
         let mut layers = BTreeSet::new();
         let mut roots = BTreeSet::new();
@@ -257,6 +331,7 @@ impl Store {
                 freed += self.discard(&path)?;
             }
         }
+        self.forget_steps()?;
         Ok(freed)
     }
 
@@ -285,6 +360,7 @@ impl Store {
             let removed = if is_folder { remove_tree(&path) } else { fs::remove_file(&path) };
             removed.map_err(ImageError::at("sweeping", &path))?;
         }
+        self.sweep_builds()?;
         Ok(Writing(lock))
     }
 
@@ -419,6 +495,30 @@ impl Drop for Staging {
             // What cannot be removed now, the next one sweeps.
             let _ = remove_tree(folder);
         }
+    }
+}
+
+/// A folder in `builds`, locked while this lives, removed with it.
+pub(super) struct Workshop {
+    folder: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Workshop {
+    pub(super) fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the layers are written, named as an image layout names them.
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.folder.join("blobs/sha256")
+    }
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        // What cannot be removed now, the next one sweeps.
+        let _ = remove_tree(&self.folder);
     }
 }
 

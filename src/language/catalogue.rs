@@ -21,7 +21,7 @@ macro_rules! areas {
     };
 }
 
-areas!["charts", "minute", "page", "phases", "tables", "timeline", "words", "workloads"];
+areas!["charts", "maintenance", "minute", "page", "phases", "tables", "timeline", "words", "workloads"];
 
 type Bundle = FluentBundle<FluentResource>;
 

@@ -101,7 +101,7 @@ fn body(
         ("exits", text!(language, "missing-exits")),
     ]
     .into_iter()
-    .filter(|(id, _)| !figures.iter().any(|figure| figure.id == *id))
+    .filter(|(id, _)| !summary.is_no_comparison() && !figures.iter().any(|figure| figure.id == *id))
     .filter(|(id, _)| *id != "phases" || lanes.is_none())
     .map(|(_, what)| what)
     .collect();
@@ -133,6 +133,7 @@ fn body(
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),
+        is_no_comparison => summary.is_no_comparison(),
         chips,
         sentences => words::sentences(summary, language),
         figures,

@@ -41,8 +41,11 @@ pub fn render(summary: &Summary, language: Language) -> String {
         tables::notes,
         tables::host,
     ];
-    for table in all.map(|table| table(summary, language)).iter().filter(|table| !table.rows.is_empty()) {
-        paragraph(markdown_table(table));
+    let maintenance = summary.maintenance.iter();
+    let maintenance = maintenance.flat_map(|summary| super::maintenance::tables::all(summary, language));
+    let all = all.map(|table| table(summary, language)).into_iter().chain(maintenance);
+    for table in all.filter(|table| !table.rows.is_empty()) {
+        paragraph(markdown_table(&table));
     }
     paragraph(format!("## {}", text!(language, "page-method")));
     words::method(language).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));

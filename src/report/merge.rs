@@ -13,7 +13,7 @@ use super::format::{bytes, bytes_range, duration, duration_range, plain, ratio, 
 use super::html::templates;
 use super::markdown::{escape, markdown_table};
 use super::summary::{MARK, Summary};
-use super::table::{Entry, Table};
+use super::table::{Entry, NO_NUMBERS, Table};
 use super::{file, render_all, words};
 use crate::language::Language;
 use crate::results::{BASELINE, PlannedWorkload, Results, WorkloadKind};
@@ -250,7 +250,7 @@ fn table(
 /// Where each run was made.
 fn about(hosts: &[Host]) -> Table {
     let mut table =
-        Table::new("Hosts", "", &["Host", "What it is", "isobench", "Started", "To be known"], &[]);
+        Table::new("Hosts", "", &["Host", "What it is", "isobench", "Started", "To be known"], NO_NUMBERS);
     for host in hosts {
         let summary = &host.summary;
         let mut marks = summary.host.warnings.clone();

@@ -8,9 +8,10 @@ use super::charts::paint;
 use super::format::{bytes, count, duration, duration_range, ratio, shell};
 use super::phases::{Cost, split};
 use super::summary::{Headline, Summary};
-use super::table::{Entry, Table};
+use super::table::{Entry, NO_NUMBERS, Table};
 use super::words::verdict_of_time;
 use crate::language::{Language, text};
+use crate::results::maintenance::{Cause, Form};
 use crate::results::{CONTROL, WorkloadKind};
 use crate::stats::Verdict;
 
@@ -136,7 +137,7 @@ impl Minute {
         let mut columns = vec![text!(language, "minute-aspect")];
         columns.extend(self.columns.iter().map(|column| format!("{} ({})", column.name, column.label)));
         let mut table =
-            Table::new(&self.title, "", &columns.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+            Table::new(&self.title, "", &columns.iter().map(String::as_str).collect::<Vec<_>>(), NO_NUMBERS);
         for row in &self.rows {
             let mut cells = vec![Entry::new(&row.title)];
             cells.extend(row.facts.iter().map(|fact| {
@@ -383,9 +384,34 @@ impl Side<'_> {
         Fact { origin, ..self.measured(self.start_up_workload(), duration(estimate.median), details) }
     }
 
-    /// Building, storing, updating and rolling back images is an experiment of its own.
+    /// What is shipped when one file of an image changes, and what its instances take on the disk: layers for
+    /// a container, disk images for a virtual machine.
     fn maintenance(&self) -> Fact {
-        self.not_measured("isobench maintain".to_owned())
+        let command = "isobench maintain".to_owned();
+        let measured = self.summary.maintenance.as_ref();
+        let Some((summary, image)) = measured.and_then(|summary| Some((summary, summary.largest()?))) else {
+            return self.not_measured(command);
+        };
+        let language = self.language;
+        let (shipped, stored) = if self.is_virtual_machine {
+            (Form::DiskCompressed, Form::Disk)
+        } else {
+            (Form::Layers, Form::Layers)
+        };
+        let Some(shipment) = image.shipment(shipped, Cause::AppFile) else {
+            return self.not_measured(command);
+        };
+        let (sent, all) = (bytes(shipment.bytes as f64), bytes(image.bytes as f64));
+        let storage = image.stored(stored).map(|storage| {
+            let size = bytes(storage.bytes(summary.instances));
+            text!(language, "minute-stored", size = size, count = summary.instances)
+        });
+        let text = if self.is_virtual_machine {
+            text!(language, "minute-shipped-disk", sent = sent, all = all)
+        } else {
+            text!(language, "minute-shipped-layer", sent = sent, all = all)
+        };
+        Fact { text, details: storage.into_iter().collect(), command, ..Fact::default() }
     }
 }
 

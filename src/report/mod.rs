@@ -17,6 +17,7 @@ pub mod failures;
 pub mod file;
 pub mod format;
 mod html;
+pub mod maintenance;
 mod markdown;
 pub mod merge;
 pub mod minute;

@@ -9,6 +9,7 @@ use super::cell::{self, Cell, Measured, Overhead, Relative};
 use super::clean;
 use super::failures::{self, Failure, Note};
 use super::format::plain;
+use super::maintenance::MaintenanceSummary;
 use super::trials::{self, ByRound, CellTrials};
 use crate::results::{BASELINE, CONTROL, HostFacts, PlannedWorkload, Results, SkippedRuntime, WorkloadKind};
 use crate::runtime::trial::{Timeline, Trial};
@@ -93,6 +94,8 @@ pub struct Summary {
     pub virtual_machines: Vec<String>,
     /// What colours every number of a virtual machine here; `None` on plain hardware KVM.
     pub kvm_caveat: Option<KvmCaveat>,
+    /// The maintenance experiment, where it was made.
+    pub maintenance: Option<MaintenanceSummary>,
 }
 
 impl Summary {
@@ -122,8 +125,16 @@ impl Summary {
         let start_up_workload = start_up_workload(&workloads, &cells);
         let computing = computing(&grouped, &kinds);
         let headline = |runtime: &str| headline(runtime, start_up_workload.as_deref(), &cells, &computing);
-        let virtual_machines: Vec<String> =
+        let maintenance = results.maintenance.as_deref().map(MaintenanceSummary::new);
+        let mut virtual_machines: Vec<String> =
             runtimes.iter().filter(|name| is_virtual_machine(name, &grouped)).cloned().collect();
+        for kernel in maintenance.iter().flat_map(|maintenance| &maintenance.kernels) {
+            if VIRTUAL_MACHINES.contains(&kernel.runtime.as_str())
+                && !virtual_machines.contains(&kernel.runtime)
+            {
+                virtual_machines.push(kernel.runtime.clone());
+            }
+        }
         let mut summary = Summary {
             tool: results.tool.clone(),
             started: results.started.clone(),
@@ -145,9 +156,15 @@ impl Summary {
             start_up_workload,
             cells,
             virtual_machines,
+            maintenance,
         };
         clean::names(&mut summary);
         summary
+    }
+
+    /// True when the results are of something else than a comparison, and so hold no trial.
+    pub fn is_no_comparison(&self) -> bool {
+        self.trials == 0 && self.maintenance.is_some()
     }
 
     /// The cell of a runtime and a workload.

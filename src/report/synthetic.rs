@@ -131,6 +131,7 @@ impl Synthetic {
             interrupted: false,
             during: None,
             trials,
+            maintenance: None,
         }
     }
 
@@ -251,6 +252,7 @@ impl Synthetic {
                 unit: text(unit),
             }),
             wrong_output: (self.hostile && round % 7 == 3).then(|| text("expected a checksum, found ")),
+            boot_log: None,
             notes: if runtime == "container" {
                 vec![text("no cgroup for memory: no limit is enforced")]
             } else {

@@ -53,7 +53,16 @@ const CUT: f64 = 12.0;
 pub fn render(summary: &Summary, language: Language, style: Style) -> String {
     let mut page = String::new();
     let headline = tables::headline(summary, language);
-    if headline.rows.is_empty() {
+    if let Some(maintenance) = summary.maintenance.as_ref() {
+        for list in super::maintenance::tables::all(maintenance, language) {
+            let _ = writeln!(page, "{}", style.bold(&list.title));
+            table(&mut page, &list, &[], style);
+            page.push('\n');
+        }
+    }
+    if summary.is_no_comparison() {
+        // Nothing was to be compared.
+    } else if headline.rows.is_empty() {
         let _ = writeln!(page, "{}", text!(language, "terminal-no-trial"));
     } else {
         table(&mut page, &headline, &bars(summary), style);

@@ -7,9 +7,15 @@ use crate::language::{Language, optional, text};
 use crate::results::{BASELINE, Check, HostFacts, PlannedWorkload, WorkloadKind};
 use crate::stats::Verdict;
 
-/// Three sentences, one each on start-up, computing and memory.
+/// Three sentences, one each on start-up, computing and memory, and what the maintenance experiment says.
 pub fn sentences(summary: &Summary, language: Language) -> Vec<String> {
-    vec![start_up(summary, language), computing(summary, language), memory(summary, language)]
+    let mut sentences = match summary.is_no_comparison() {
+        true => Vec::new(),
+        false => vec![start_up(summary, language), computing(summary, language), memory(summary, language)],
+    };
+    let maintenance = summary.maintenance.iter();
+    sentences.extend(maintenance.flat_map(|summary| super::maintenance::words::sentences(summary, language)));
+    sentences
 }
 
 /// The line under the title: where it ran.

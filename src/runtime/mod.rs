@@ -4,7 +4,7 @@
 //! clock, as an image is pulled before it is run), *launch* a sandbox, *finish* it: wait, reap,
 //! tear down. Dropping a sandbox kills it and tears it down too.
 //!
-//! The three runtimes of ours are built by the [`launcher`], a small process of its own.
+//! The runtimes of ours are built by the [`launcher`], a small process of its own.
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ pub mod clone;
 pub mod container;
 pub mod external;
 pub mod launcher;
+pub mod linuxvm;
 pub mod microvm;
 pub mod null;
 pub mod open_files;
@@ -113,6 +114,11 @@ pub trait Sandbox {
     fn has_ended(&mut self) -> Result<bool, RuntimeError>;
     /// Kills it; [`Sandbox::finish`] then returns soon.
     fn kill(&mut self);
+    /// Sends this signal to its program. Where there is no program that could get one, as in a virtual
+    /// machine, kills it.
+    fn signal(&mut self, _signal: i32) {
+        self.kill();
+    }
     /// Waits for its end, tears everything down and tells what happened.
     fn finish(self: Box<Self>) -> Result<SandboxReport, RuntimeError>;
 }
@@ -146,4 +152,6 @@ pub struct SandboxReport {
     pub cgroup_kernel_bytes: Option<u64>,
     /// What was left out or could not be done.
     pub notes: Vec<String>,
+    /// What a guest's Linux wrote to its log or console.
+    pub boot_log: Option<String>,
 }

@@ -118,6 +118,22 @@ pub struct Measure {
     pub footprint: bool,
     /// Count the workload's system calls (slows each of them down).
     pub syscalls: bool,
+    /// Keep the log of a guest's Linux, which it hands over after the workload has ended.
+    #[serde(default)]
+    pub boot_log: bool,
+}
+
+/// Who runs in the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The user's number.
+    pub uid: u32,
+    /// The number of the user's group.
+    pub gid: u32,
+    /// Further groups.
+    pub groups: Vec<u32>,
+    /// The user's folder, where it is known.
+    pub home: Option<String>,
 }
 
 /// One launch request.
@@ -137,6 +153,14 @@ pub struct LaunchSpec {
     pub files: Vec<FileMapping>,
     /// A host directory that becomes the sandbox's root; it is never written to.
     pub root: Option<PathBuf>,
+    /// A host directory that takes what a container writes over [`LaunchSpec::root`], instead of memory: in its
+    /// folders `upper` and `work`, which must be there, as overlayfs does; or, where there is no overlayfs, as a
+    /// changed copy of the root, `copy`.
+    #[serde(default)]
+    pub writes: Option<PathBuf>,
+    /// Who runs a container's program, instead of the sandbox's root.
+    #[serde(default)]
+    pub user: Option<Identity>,
     /// Absolute path in the sandbox where the program starts, made if it is missing; by default `/`. A sandbox
     /// without a root of its own starts where the harness is.
     #[serde(default)]
@@ -153,6 +177,12 @@ pub struct LaunchSpec {
     /// It will be launched once only: nothing is made ahead for a next time.
     #[serde(default)]
     pub once: bool,
+    /// The Linux kernel of a guest; by default the newest that is known.
+    #[serde(default)]
+    pub kernel: Option<PathBuf>,
+    /// A guest unpacks its kernel itself, at every boot, as on hardware.
+    #[serde(default)]
+    pub guest_unpacks_kernel: bool,
 }
 
 impl LaunchSpec {
@@ -167,11 +197,15 @@ impl LaunchSpec {
             timeout: None,
             files: Vec::new(),
             root: None,
+            writes: None,
+            user: None,
             working_dir: None,
             snapshot: None,
             without: BTreeSet::new(),
             measure: Measure::default(),
             once: false,
+            kernel: None,
+            guest_unpacks_kernel: false,
         }
     }
 }

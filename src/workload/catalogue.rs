@@ -27,7 +27,7 @@ pub enum Output {
     Fixed(&'static str),
     /// A checksum that depends on SIZE.
     Sized(Sizes),
-    /// What it finds, which differs between runtimes; it takes no SIZE and measures nothing.
+    /// What it finds or is asked, which differs between runs; it measures nothing.
     Findings,
 }
 
@@ -248,6 +248,12 @@ pub static BUILTINS: &[Builtin] = &[
     Builtin {
         name: "probe",
         description: "tells what can be seen from inside",
+        kind: WorkloadKind::Startup,
+        output: Output::Findings,
+    },
+    Builtin {
+        name: "serve",
+        description: "answers each line of its input",
         kind: WorkloadKind::Startup,
         output: Output::Findings,
     },

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
@@ -72,17 +72,50 @@ fn open_by_steps(root: OwnedFd, path: &Path) -> nix::Result<OwnedFd> {
 }
 
 /// The components that matter: `/` for a start at the root, names, `..`.
-fn steps(path: &Path) -> VecDeque<OsString> {
-    let mut steps: VecDeque<OsString> = path
-        .components()
+fn components(path: &Path) -> VecDeque<OsString> {
+    path.components()
         .filter(|component| !matches!(component, Component::CurDir | Component::Prefix(_)))
         .map(|component| component.as_os_str().to_owned())
-        .collect();
+        .collect()
+}
+
+/// The same, of a path to open.
+fn steps(path: &Path) -> VecDeque<OsString> {
+    let mut steps = components(path);
     // `Path` forgets a final slash, which demands a directory.
     if path.as_os_str().as_bytes().ends_with(b"/") && path.as_os_str().len() > 1 {
         steps.push_back("..".into());
     }
     steps
+}
+
+/// Where `path` leads below `root`, as a path without symbolic links, relative to it; what does not exist
+/// stays as it is written. For trees that nobody changes meanwhile: nothing is held open.
+pub fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
+    let mut passed = PathBuf::new();
+    let mut links = 0;
+    let mut left = components(path);
+    while let Some(step) = left.pop_front() {
+        if step == "/" {
+            passed.clear();
+            continue;
+        }
+        if step == ".." {
+            passed.pop();
+            continue;
+        }
+        passed.push(&step);
+        let Ok(target) = std::fs::read_link(root.join(&passed)) else { continue };
+        links += 1;
+        if links > MOST_LINKS {
+            return Err(Errno::ELOOP.into());
+        }
+        passed.pop();
+        for step in components(&target).into_iter().rev() {
+            left.push_front(step);
+        }
+    }
+    Ok(passed)
 }
 
 #[cfg(test)]
@@ -105,6 +138,19 @@ mod tests {
         symlink("loop", root.join("loop")).expect("linked");
         symlink("/bin/tool", root.join("tool")).expect("linked");
         outside
+    }
+
+    #[test]
+    fn a_path_is_resolved_inside() {
+        let folder = root();
+        let root = folder.path().join("root");
+        let resolved = |path: &str| resolve(&root, Path::new(path)).map(|path| path.display().to_string());
+        assert_eq!(resolved("/bin/tool").ok().as_deref(), Some("usr/bin/tool"));
+        assert_eq!(resolved("/bin/new/file/").ok().as_deref(), Some("usr/bin/new/file"));
+        assert_eq!(resolved("/bin/up").ok().as_deref(), Some("tool"));
+        assert_eq!(resolved("../../x/.").ok().as_deref(), Some("x"));
+        assert_eq!(resolved("/").ok().as_deref(), Some(""));
+        assert!(resolved("loop").is_err());
     }
 
     fn by_steps(root: &Path, path: &str) -> Result<String, Errno> {

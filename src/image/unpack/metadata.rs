@@ -1,7 +1,7 @@
 //! Owners, modes, times and extended attributes of what was unpacked.
 
 use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -11,6 +11,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmodat, utimensat};
 use nix::unistd::{Gid, Uid, fchownat};
 
 use super::{FolderFacts, IMPLIED, UnpackError, Unpacked, Unpacker, reopen};
+use crate::image::attributes;
 use crate::image::pax::Extensions;
 
 const OWNERS_LOST: &str = "owners were not kept: giving files away takes root";
@@ -45,19 +46,15 @@ impl Unpacker<'_> {
     pub(super) fn attributes(&mut self, file: &impl AsFd, extensions: &Extensions) {
         for (name, value) in &extensions.attributes {
             let shown = name.to_string_lossy();
+            let Ok(name) = CString::new(name.as_bytes()) else { continue };
             // They would change what overlayfs makes of the layer.
-            if shown.starts_with("trusted.overlay.") || shown.starts_with("user.overlay.") {
+            if attributes::is_of_overlay(&name) {
                 self.notes.insert(format!("the attribute {shown} was left out: it belongs to overlayfs"));
                 continue;
             }
-            let Ok(c_name) = CString::new(name.as_bytes()) else { continue };
-            // SAFETY: a zero-terminated name, and a value of the given length, which the kernel only reads.
-            let set = unsafe {
-                let fd = file.as_fd().as_raw_fd();
-                libc::fsetxattr(fd, c_name.as_ptr(), value.as_ptr().cast(), value.len(), 0)
-            };
-            if set != 0 {
-                self.notes.insert(format!("the attribute {shown} was left out: {}", Errno::last().desc()));
+            if let Err(error) = attributes::set(file, &name, value) {
+                let reason = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)).desc();
+                self.notes.insert(format!("the attribute {shown} was left out: {reason}"));
             }
         }
     }

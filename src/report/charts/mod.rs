@@ -4,6 +4,7 @@ pub(super) mod bench;
 pub(super) mod density;
 mod exits;
 mod lines;
+mod maintenance;
 mod memory;
 pub(super) mod paint;
 mod scale;
@@ -46,7 +47,16 @@ pub struct Note {
 
 /// Every chart for which there is data, in the report's order.
 pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
-    let charts = [start_up::figure, memory::figure, work::computing, work::other, exits::figure];
+    let charts = [
+        start_up::figure,
+        memory::figure,
+        work::computing,
+        work::other,
+        exits::figure,
+        maintenance::shipping,
+        maintenance::storage,
+        maintenance::replacing,
+    ];
     let mut figures = Vec::new();
     for chart in charts {
         if let Some(mut figure) = chart(summary, language)? {

@@ -41,6 +41,11 @@ impl Scale {
         Scale { low, high, logarithmic: true, unit: 1.0 }
     }
 
+    /// The same for bytes.
+    pub fn logarithmic_bytes(low: f64, high: f64) -> Scale {
+        Scale { unit: 1024.0, ..Scale::logarithmic(low.max(1.0), high) }
+    }
+
     /// Around `low` and `high`, not from 0.
     pub fn around(low: f64, high: f64) -> Scale {
         let margin = ((high - low) * 0.08).max(high.abs() * 1e-6).max(1e-9);
@@ -59,7 +64,11 @@ impl Scale {
 
     /// Round numbers on the axis, some five of them.
     pub fn ticks(&self) -> Vec<f64> {
-        let ticks = if self.logarithmic { self.decades() } else { self.steps() };
+        let ticks = match (self.logarithmic, self.unit > 1.0) {
+            (true, false) => self.decades(),
+            (true, true) => self.powers_of_two(),
+            (false, _) => self.steps(),
+        };
         ticks.into_iter().filter(|tick| self.low <= *tick && *tick <= self.high).collect()
     }
 
@@ -71,6 +80,13 @@ impl Scale {
             [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|step| *step >= rough).unwrap_or(power);
         let first = (self.low / self.unit / step).ceil();
         (0..=6).map(|i| (first + f64::from(i)) * step * self.unit).collect()
+    }
+
+    /// Powers of two, so many apart that there are some five of them.
+    fn powers_of_two(&self) -> Vec<f64> {
+        let (first, last) = (self.low.log2().ceil() as i32, self.high.log2().floor() as i32);
+        let stride = ((last - first) / 5).max(1);
+        (first..=last).filter(|power| power % stride == 0).map(|power| 2f64.powi(power)).collect()
     }
 
     fn decades(&self) -> Vec<f64> {
@@ -190,6 +206,8 @@ mod tests {
         assert_eq!(Scale::linear(1000.0).ticks(), [0.0, 500.0, 1000.0]);
         assert_eq!(Scale::logarithmic(450.0, 12_000.0).ticks(), [1000.0, 3000.0, 10_000.0]);
         assert_eq!(Scale::bytes(3.0 * 1024.0 * 1024.0).ticks()[1], 1024.0 * 1024.0);
+        let bytes = Scale::logarithmic_bytes(5000.0, 20e6).ticks();
+        assert_eq!(bytes, [16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0]);
         assert_eq!(short("1.00 ms"), "1 ms");
         assert_eq!(short("1.500×"), "1.5×");
         assert_eq!(short("200 µs"), "200 µs");
@@ -199,7 +217,8 @@ mod tests {
         #[test]
         fn any_numbers_make_an_axis(a: u64, b: u64, logarithmic: bool) {
             let (low, high) = (a.min(b) as f64, a.max(b) as f64);
-            let scales = [Scale::linear(high), Scale::bytes(high), Scale::around(low, high)];
+            let scales =
+                [Scale::linear(high), Scale::bytes(high), Scale::around(low, high), Scale::logarithmic_bytes(low, high)];
             for scale in scales.into_iter().chain(logarithmic.then(|| Scale::logarithmic(low, high))) {
                 prop_assert!(scale.ticks().len() < 80 && scale.ticks().iter().all(|tick| tick.is_finite()));
                 let x = scale.map(&low, (0, 700))..=scale.map(&high, (0, 700));

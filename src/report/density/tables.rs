@@ -2,7 +2,7 @@
 
 use super::super::format::{MISSING, bytes, bytes_range, count, duration, ratio};
 use super::super::summary::MARK;
-use super::super::table::{Entry, Table};
+use super::super::table::{Entry, NO_NUMBERS, Table};
 use super::{AliveSummary, DensitySummary, RateSummary, RuntimeSummary};
 use crate::results::density::{Ended, Resource};
 
@@ -126,7 +126,8 @@ pub(super) fn rates(summary: &DensitySummary) -> Table {
          latency, which by Little's law is how many existed on average; it cannot be more than there are starters, and what it \
          lacks of that is the starters' own work between two sandboxes. A row that breaks the law is marked invalid.",
         &["", "starters"],
-        &["per second", "latency", "95 % within", "first output", "at once", "CPUs busy", "failed"],
+        &["per second", "latency", "95 % within", "first output", "at once", "CPUs busy", "failed"]
+            .map(str::to_owned),
     );
     for one in &summary.runtimes {
         for rate in &one.rates {
@@ -159,7 +160,7 @@ fn rate_row(one: &RuntimeSummary, rate: &RateSummary) -> Vec<Entry> {
 }
 
 fn skipped(summary: &DensitySummary) -> Table {
-    let mut table = Table::new("Took no part", "", &["", "why", "what mends it"], &[]);
+    let mut table = Table::new("Took no part", "", &["", "why", "what mends it"], NO_NUMBERS);
     for row in &summary.skipped {
         table.rows.push([&row.runtime, &row.reason, &row.fix].map(Entry::new).into());
     }

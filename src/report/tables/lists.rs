@@ -2,7 +2,7 @@
 
 use super::super::format::bytes;
 use super::super::summary::Summary;
-use super::super::table::{Entry, Table};
+use super::super::table::{Entry, NO_NUMBERS, Table};
 use crate::language::{Language, text};
 
 /// Trials that do not count, and why.
@@ -34,7 +34,7 @@ pub fn skipped(summary: &Summary, language: Language) -> Table {
         text!(language, "table-skipped"),
         String::new(),
         &[&text!(language, "column-runtime"), &text!(language, "column-why"), &text!(language, "column-fix")],
-        &[],
+        NO_NUMBERS,
     );
     for skipped in &summary.skipped {
         table.rows.push(vec![
@@ -116,7 +116,7 @@ pub fn host(summary: &Summary, language: Language) -> Table {
         text!(language, "table-host"),
         String::new(),
         &[&text!(language, "column-fact"), &text!(language, "column-here")],
-        &[],
+        NO_NUMBERS,
     );
     table.rows = facts.into_iter().map(|(name, value)| vec![Entry::new(name), Entry::new(value)]).collect();
     table

@@ -72,6 +72,9 @@ pub(super) fn run(setup: &Setup<'_>) -> ! {
     setup.board.phase("clone");
     tie_to_launcher(setup);
     build(setup);
+    if setup.plan.changes_user {
+        stay_tied_to_launcher(setup);
+    }
     // SAFETY: plain numbers.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
     let workload = match start_workload(setup) {
@@ -166,19 +169,27 @@ fn build(setup: &Setup<'_>) {
 /// Dies with the launcher, and leads a session of its own: a workload with a terminal as its input
 /// must neither be stopped for reading it nor push characters into it.
 fn tie_to_launcher(setup: &Setup<'_>) {
-    // SAFETY: plain numbers, and a poll of one descriptor in this frame.
+    // SAFETY: plain numbers.
     unsafe {
         libc::setsid();
-        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
         // The modes of what we make are meant as they are.
         libc::umask(0);
+    }
+    stay_tied_to_launcher(setup);
+    setup.board.phase("session");
+}
+
+/// A process that becomes another user is tied no longer (prctl(2), `PR_SET_PDEATHSIG`).
+fn stay_tied_to_launcher(setup: &Setup<'_>) {
+    // SAFETY: plain numbers, and a poll of one descriptor in this frame.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);
         // It may have died just before. Its pidfd is readable then.
         let mut launcher = libc::pollfd { fd: setup.launcher.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         if libc::poll(&mut launcher, 1, 0) != 0 {
             exit(FAILED);
         }
     }
-    setup.board.phase("session");
 }
 
 /// What the workload's process needs until it executes its program; it shares our memory.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 use nix::unistd::pipe2;
 
+mod copy_tree;
 mod host;
 mod init;
 mod operation;
@@ -86,6 +87,24 @@ enum Rehearsal {
     Failed(String),
 }
 
+/// Whether overlayfs accepts this root, and this place for what is written: it does not take every file
+/// system, nor overlays over overlays at will, nor an ordinary user on every kernel.
+fn overlay_can_be_mounted(host: &Host, root: &Path, spec: &LaunchSpec) -> bool {
+    let spec = LaunchSpec {
+        without: Isolation::ALL
+            .into_iter()
+            .filter(|step| !matches!(step, Isolation::User | Isolation::Mount | Isolation::Root))
+            .collect(),
+        writes: spec.writes.clone(),
+        root: Some(root.to_owned()),
+        ..LaunchSpec::new(Program::Builtin(String::new()))
+    };
+    match Plan::new(&spec, host, None, Some(root), &[]) {
+        Ok(plan) => !matches!(rehearse(&plan.until_root()), Err(Rehearsal::Failed(_))),
+        Err(_) => true,
+    }
+}
+
 /// Builds a container and ends it before any workload.
 fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
     let failed = |error: nix::Error| Rehearsal::Failed(error.desc().into());
@@ -125,7 +144,7 @@ fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
 /// # Errors
 /// [`RuntimeError::BadSpec`] where the spec asks for what cannot be.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
-    let host = Host::look();
+    let mut host = Host::look();
     // First of all: opening it says what is wrong with it.
     let opened = open_program(&spec.program, spec.root.as_deref())?;
     let program = match &spec.program {
@@ -133,6 +152,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         Program::Builtin(_) | Program::InRoot(_) => None,
     };
     let root = spec.root.as_deref().map(|root| resolve(root, "the root")).transpose()?;
+    if let Some(root) = &root {
+        host.overlay = host.overlay && overlay_can_be_mounted(&host, root, spec);
+    }
     let shown: Vec<Shown> = spec.files.iter().map(show).collect::<Result<_, _>>()?;
     let plan = Plan::new(spec, &host, program.as_deref(), root.as_deref(), &shown)?;
     if matches!(plan.command, Command::Path(_)) && root.is_none() && plan.has_own_root {

@@ -60,8 +60,31 @@ pub(super) enum Operation {
     /// Makes this folder the working directory.
     Enter(CString),
     ClearGroups,
-    /// Gives up every capability for good; the field is the number of the last one.
-    DropCapabilities(u32),
+    /// No program gives a capability back from here on, but for those in the set `kept`.
+    DropBoundingSet {
+        last: u32,
+        kept: u64,
+    },
+    BecomeUser {
+        uid: u32,
+        gid: u32,
+        groups: Vec<u32>,
+    },
+    /// Gives up every capability that is not in this set.
+    DropCapabilities(u64),
+    /// A new file with the content of another.
+    CopyFile {
+        from: CString,
+        to: CString,
+    },
+    /// Owner, mode (none for a link, which has none) and time, of the path itself.
+    Attributes {
+        path: CString,
+        owner: (u32, u32),
+        mode: Option<libc::mode_t>,
+        modified: (i64, i64),
+    },
+    Fifo(CString),
     NoNewPrivileges,
 }
 
@@ -123,7 +146,17 @@ impl Operation {
                 // SAFETY: as above; a count of 0 reads no list.
                 check(unsafe { libc::setgroups(0, ptr::null()) })
             }
-            Operation::DropCapabilities(last) => drop_capabilities(*last),
+            Operation::DropBoundingSet { last, kept } => drop_bounding_set(*last, *kept),
+            Operation::BecomeUser { uid, gid, groups } => become_user(*uid, *gid, groups),
+            Operation::DropCapabilities(kept) => drop_capabilities(*kept),
+            Operation::CopyFile { from, to } => copy_file(from, to),
+            Operation::Attributes { path, owner, mode, modified } => {
+                attributes(path, *owner, *mode, *modified)
+            }
+            Operation::Fifo(path) => {
+                // SAFETY: as above.
+                exists_is_fine(unsafe { libc::mkfifo(path.as_ptr(), 0o600) })
+            }
             Operation::NoNewPrivileges => {
                 // SAFETY: as above; this prctl takes plain numbers.
                 check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
@@ -161,7 +194,12 @@ impl fmt::Display for Operation {
             Operation::DetachOldRoot => write!(to, "letting go of the old root"),
             Operation::Enter(path) => write!(to, "entering {}", path.to_string_lossy()),
             Operation::ClearGroups => write!(to, "leaving all supplementary groups"),
+            Operation::DropBoundingSet { .. } => write!(to, "giving up capabilities for good"),
+            Operation::BecomeUser { uid, gid, .. } => write!(to, "becoming user {uid} of group {gid}"),
             Operation::DropCapabilities(_) => write!(to, "dropping all capabilities"),
+            Operation::CopyFile { from, .. } => write!(to, "copying {}", text(from)),
+            Operation::Attributes { path, .. } => write!(to, "giving {} its owner and mode", text(path)),
+            Operation::Fifo(path) => write!(to, "making the FIFO {}", text(path)),
             Operation::NoNewPrivileges => write!(to, "setting no_new_privs"),
         }
     }
@@ -241,8 +279,17 @@ fn pivot_root(path: &CStr) -> Result<(), i32> {
     }
 }
 
-/// Empties every set: bounding (so that no program gives any back), ambient, and the thread's own.
-fn drop_capabilities(last: u32) -> Result<(), i32> {
+/// What a program may ever get is nothing more.
+fn drop_bounding_set(last: u32, kept: u64) -> Result<(), i32> {
+    for capability in (0..=last).filter(|capability| kept & (1 << capability) == 0) {
+        // SAFETY: this prctl takes plain numbers.
+        check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) })?;
+    }
+    Ok(())
+}
+
+/// Empties the ambient set, and the thread's own ones but for `kept`.
+fn drop_capabilities(kept: u64) -> Result<(), i32> {
     #[repr(C)]
     struct Header {
         version: u32,
@@ -251,13 +298,65 @@ fn drop_capabilities(last: u32) -> Result<(), i32> {
     /// `_LINUX_CAPABILITY_VERSION_3` (linux/capability.h): sets of 64 bits, as pairs of three words.
     const VERSION_3: u32 = 0x2008_0522;
     let header = Header { version: VERSION_3, pid: 0 };
-    let sets = [0u32; 6];
-    // SAFETY: the prctls take plain numbers; capset reads a header and two data records, as declared above.
+    let (low, high) = (kept as u32, (kept >> 32) as u32);
+    // Effective, permitted, inheritable.
+    let sets = [low, low, 0, high, high, 0];
+    // SAFETY: the prctl takes plain numbers; capset reads a header and two data records, as declared above.
     unsafe {
-        for capability in 0..=last {
-            check(libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0))?;
-        }
         check(libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))?;
         check(libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) as libc::c_int)
+    }
+}
+
+/// The calls themselves: those of the C library would signal threads that this process, which shares memory
+/// with its parent, seems to have.
+fn become_user(uid: u32, gid: u32, groups: &[u32]) -> Result<(), i32> {
+    // SAFETY: plain numbers, and a list of the length given, which the kernel only reads.
+    unsafe {
+        check(libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) as libc::c_int)?;
+        check(libc::syscall(libc::SYS_setresgid, gid, gid, gid) as libc::c_int)?;
+        check(libc::syscall(libc::SYS_setresuid, uid, uid, uid) as libc::c_int)
+    }
+}
+
+fn copy_file(from: &CStr, to: &CStr) -> Result<(), i32> {
+    /// As much as one call moves at most (sendfile(2)).
+    const MOST: usize = 0x7fff_f000;
+    // SAFETY: zero-terminated strings that are only read; the descriptors are this function's own.
+    unsafe {
+        let source = libc::open(from.as_ptr(), libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC);
+        check(source)?;
+        let target =
+            libc::open(to.as_ptr(), libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC, 0o600);
+        let mut result = check(target);
+        while result.is_ok() {
+            match libc::sendfile(target, source, ptr::null_mut(), MOST) {
+                0 => break,
+                -1 => result = Err(Errno::last_raw()),
+                _ => {}
+            }
+        }
+        libc::close(target);
+        libc::close(source);
+        result
+    }
+}
+
+fn attributes(
+    path: &CStr,
+    (uid, gid): (u32, u32),
+    mode: Option<libc::mode_t>,
+    (seconds, nanoseconds): (i64, i64),
+) -> Result<(), i32> {
+    let time = libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let times = [time, time];
+    // SAFETY: a zero-terminated string and two times, which the kernel only reads.
+    unsafe {
+        // In a user namespace of one user, everybody else's files have no owner that could be set.
+        let _ = libc::lchown(path.as_ptr(), uid, gid);
+        if let Some(mode) = mode {
+            check(libc::chmod(path.as_ptr(), mode))?;
+        }
+        check(libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW))
     }
 }

@@ -1,14 +1,15 @@
 //! What is to be done to make one container, as data: computed once for a spec, outside every clock.
 
 use std::collections::BTreeSet;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::copy_tree;
 use super::host::Host;
 use super::operation::Operation;
 use crate::runtime::RuntimeError;
-use crate::runtime::spec::{Isolation, LaunchSpec, Program};
+use crate::runtime::spec::{Identity, Isolation, LaunchSpec, Program};
 
 /// How to build a container.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
     /// The root holds nothing of the host's that was not asked for.
     pub has_own_root: bool,
+    /// The first process becomes another user, by which the kernel forgets that it is tied to its parent.
+    pub changes_user: bool,
     /// What to execute when all is done.
     pub command: Command,
     /// What was left out and why, for the user.
@@ -68,6 +71,14 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
     ("stderr", "/proc/self/fd/2"),
 ];
 
+/// What root keeps where its files are to last, as in the step of a build: package managers give files away
+/// and become other users. CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETFCAP
+/// (linux/capability.h), of what Docker leaves by default.
+const FOR_A_BUILD: u64 = 1 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 31;
+
+/// The phase in which overlayfs is mounted.
+pub(super) const OVERLAY: &str = "overlay";
+
 /// The host name inside.
 const HOSTNAME: &str = "isobench";
 
@@ -83,6 +94,16 @@ impl Plan {
     ) -> Result<Plan, RuntimeError> {
         Planner { host, without: effective(&spec.without), steps: Vec::new(), notes: Vec::new() }
             .plan(spec, program, root, shown)
+    }
+}
+
+impl Plan {
+    /// The same up to the overlay, if there is one.
+    pub(super) fn until_root(mut self) -> Plan {
+        if let Some(index) = self.steps.iter().position(|step| step.phase == OVERLAY) {
+            self.steps.truncate(index + 1);
+        }
+        self
     }
 }
 
@@ -129,7 +150,8 @@ impl Planner<'_> {
             self.add("cgroup namespace", vec![Operation::Unshare(libc::CLONE_NEWCGROUP)]);
         }
         if self.makes_user_namespace() {
-            self.add("id map", self.id_map());
+            let operations = self.id_map(spec.user.as_ref());
+            self.add("id map", operations);
         } else {
             self.add("groups", vec![Operation::ClearGroups]);
         }
@@ -140,7 +162,7 @@ impl Planner<'_> {
             self.add("mounts", vec![Operation::MakeMountsPrivate]);
         }
         if own_root {
-            self.root(root)?;
+            self.root(root, spec.writes.as_deref())?;
         }
         if self.with(Isolation::Proc) {
             self.proc();
@@ -149,7 +171,7 @@ impl Planner<'_> {
             self.dev(root.is_some());
         }
         let command = if own_root {
-            self.files(program, shown, root.is_some())?
+            self.files(program, shown)?
         } else {
             match program {
                 Some(path) => Command::Path(c_path(path)?),
@@ -164,11 +186,12 @@ impl Planner<'_> {
             self.add("old root", vec![Operation::DetachOldRoot]);
             self.working_dir(spec)?;
         }
-        self.privileges();
+        self.privileges(spec);
         Ok(Plan {
             namespaces: self.namespaces(),
             steps: self.steps,
             has_own_root: own_root,
+            changes_user: spec.user.is_some(),
             command,
             notes: self.notes,
         })
@@ -220,21 +243,28 @@ impl Planner<'_> {
         }
     }
 
-    /// The user becomes root inside, and nobody else exists there. A process may write such a map
-    /// of its own (user_namespaces(7)), once it has given up `setgroups`.
-    fn id_map(&self) -> Vec<Operation> {
+    /// The user becomes root inside, or whoever is asked for, and nobody else exists there. A process may
+    /// write such a map of its own (user_namespaces(7)), once it has given up `setgroups`.
+    fn id_map(&mut self, user: Option<&Identity>) -> Vec<Operation> {
         let write = |path: &CStr, text: String| Operation::Write { path: path.to_owned(), text };
+        let (uid, gid) = user.map_or((0, 0), |user| (user.uid, user.gid));
+        if user.is_some_and(|user| !user.groups.is_empty()) {
+            self.notes.push(
+                "without root there is one user and one group in a container: further groups are left out"
+                    .into(),
+            );
+        }
         vec![
             write(c"/proc/self/setgroups", "deny".into()),
-            write(c"/proc/self/uid_map", format!("0 {} 1\n", self.host.euid)),
-            write(c"/proc/self/gid_map", format!("0 {} 1\n", self.host.egid)),
+            write(c"/proc/self/uid_map", format!("{uid} {} 1\n", self.host.euid)),
+            write(c"/proc/self/gid_map", format!("{gid} {} 1\n", self.host.egid)),
         ]
     }
 
-    /// A root that holds nothing yet, or one that shows `lower` and takes writes elsewhere. It is
-    /// built over a folder that every host has and nobody needs meanwhile; only this mount namespace
-    /// ever sees it there.
-    fn root(&mut self, lower: Option<&Path>) -> Result<(), RuntimeError> {
+    /// A root that holds nothing yet, or one that shows `lower` and takes writes elsewhere: in memory, or in
+    /// the host's folder `writes`. It is built over a folder that every host has and nobody needs meanwhile;
+    /// only this mount namespace ever sees it there.
+    fn root(&mut self, lower: Option<&Path>, writes: Option<&Path>) -> Result<(), RuntimeError> {
         let staging = self.host.staging;
         let under = |name: &str| format!("{}/{name}", staging.to_string_lossy());
         let tmpfs = |flags| Operation::Mount {
@@ -243,39 +273,71 @@ impl Planner<'_> {
             flags: libc::MS_NOSUID | flags,
             options: c"mode=755".to_owned(),
         };
-        let mut operations = Vec::new();
         let mut new_root = staging.to_owned();
-        match lower {
+        match (lower, writes) {
             // Device nodes are made in it, where that is allowed.
-            None => operations.push(tmpfs(0)),
-            Some(lower) if self.host.overlay => {
-                operations.push(tmpfs(libc::MS_NODEV));
-                for name in ["upper", "work", "root"] {
-                    operations.push(folder(c_string(under(name))?, 0o755));
+            (None, _) => self.add("root", vec![tmpfs(0)]),
+            (Some(lower), None) if self.host.overlay => {
+                let folders = ["upper", "work", "root"].map(under);
+                let mut operations = vec![tmpfs(libc::MS_NODEV)];
+                for path in &folders {
+                    operations.push(folder(c_string(path.as_str())?, 0o755));
                 }
-                new_root = c_string(under("root"))?;
-                let mut options = b"lowerdir=".to_vec();
-                options.extend(escape_for_overlay(lower));
-                options.extend(format!(",upperdir={},workdir={}", under("upper"), under("work")).bytes());
-                if self.makes_user_namespace() {
-                    options.extend(b",userxattr");
-                }
-                operations.push(Operation::Mount {
-                    kind: c"overlay",
-                    target: new_root.clone(),
-                    flags: libc::MS_NOSUID | libc::MS_NODEV,
-                    options: c_string(options)?,
-                });
+                self.add("root", operations);
+                let [upper, work, target] = folders;
+                new_root = c_string(target)?;
+                self.overlay(lower, Path::new(&upper), Path::new(&work), new_root.clone())?;
             }
-            Some(lower) => {
-                operations.push(Operation::Bind { source: c_path(lower)?, target: staging.to_owned() });
-                operations.push(Operation::Harden(staging.to_owned()));
+            (Some(lower), Some(writes)) if self.host.overlay => {
+                self.overlay(lower, &writes.join("upper"), &writes.join("work"), new_root.clone())?;
+            }
+            (Some(lower), writes) => {
+                let copy = writes.map(|writes| writes.join("copy"));
+                let mut operations = Vec::new();
+                let source = match &copy {
+                    Some(copy) => copy.as_path(),
+                    None => {
+                        operations.push(tmpfs(libc::MS_NODEV));
+                        Path::new(OsStr::from_bytes(staging.to_bytes()))
+                    }
+                };
+                let (copying, notes) = copy_tree::operations(lower, source)?;
+                operations.extend(copying);
+                if let Some(copy) = &copy {
+                    operations.push(Operation::Bind { source: c_path(copy)?, target: staging.to_owned() });
+                }
                 self.notes
-                    .push("overlayfs cannot be had here: the root is read-only, except for /tmp".into());
+                    .push("overlayfs cannot be had here: the root is a copy, made anew for each run".into());
+                self.notes.extend(notes);
+                self.add("copy of the root", operations);
             }
         }
-        self.add("root", operations);
         self.add("pivot root", vec![Operation::PivotRoot(new_root)]);
+        Ok(())
+    }
+
+    fn overlay(
+        &mut self,
+        lower: &Path,
+        upper: &Path,
+        work: &Path,
+        target: CString,
+    ) -> Result<(), RuntimeError> {
+        let mut options = Vec::new();
+        for (name, path) in [("lowerdir=", lower), (",upperdir=", upper), (",workdir=", work)] {
+            options.extend(name.bytes());
+            options.extend(escape_for_overlay(path));
+        }
+        if self.makes_user_namespace() {
+            options.extend(b",userxattr");
+        }
+        let mount = Operation::Mount {
+            kind: c"overlay",
+            target,
+            flags: libc::MS_NOSUID | libc::MS_NODEV,
+            options: c_string(options)?,
+        };
+        self.add(OVERLAY, vec![mount]);
         Ok(())
     }
 
@@ -333,22 +395,8 @@ impl Planner<'_> {
     }
 
     /// The program, the files that were asked for, and `/tmp`.
-    fn files(
-        &mut self,
-        program: Option<&Path>,
-        shown: &[Shown],
-        over_lower: bool,
-    ) -> Result<Command, RuntimeError> {
-        let read_only = over_lower && !self.host.overlay;
+    fn files(&mut self, program: Option<&Path>, shown: &[Shown]) -> Result<Command, RuntimeError> {
         let mut operations = vec![folder(c"/tmp".to_owned(), 0o1777)];
-        if read_only {
-            operations.push(Operation::Mount {
-                kind: c"tmpfs",
-                target: c"/tmp".to_owned(),
-                flags: libc::MS_NOSUID | libc::MS_NODEV,
-                options: c"mode=1777".to_owned(),
-            });
-        }
         let mut command = Command::Opened;
         let mut shown = shown.to_vec();
         if let Some(host) = program {
@@ -395,16 +443,33 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The filter goes first: without `no_new_privs`, installing it takes a capability.
-    fn privileges(&mut self) {
+    /// The filter goes first: without `no_new_privs`, installing it takes a capability. The bounding set is
+    /// emptied while we may, and before another user has lost the right to.
+    fn privileges(&mut self, spec: &LaunchSpec) {
         if self.with(Isolation::NoNewPrivileges) {
             self.add("no new privileges", vec![Operation::NoNewPrivileges]);
         }
         if self.with(Isolation::Seccomp) {
             self.steps.push(Step { phase: "seccomp", action: Action::InstallFilter });
         }
-        if self.with(Isolation::Capabilities) {
-            self.add("capabilities", vec![Operation::DropCapabilities(self.host.last_capability)]);
+        let drops = self.with(Isolation::Capabilities);
+        let user = spec.user.as_ref();
+        let is_root = user.is_none_or(|user| user.uid == 0);
+        let kept = if spec.writes.is_some() && is_root { FOR_A_BUILD } else { 0 };
+        let mut capabilities = Vec::new();
+        if drops {
+            capabilities.push(Operation::DropBoundingSet { last: self.host.last_capability, kept });
+        }
+        // In a user namespace of ours, the map has made us that user.
+        if let Some(user) = user.filter(|_| !self.makes_user_namespace()) {
+            let Identity { uid, gid, groups, .. } = user;
+            let mut operations = std::mem::take(&mut capabilities);
+            operations.push(Operation::BecomeUser { uid: *uid, gid: *gid, groups: groups.clone() });
+            self.add("user", operations);
+        }
+        if drops {
+            capabilities.push(Operation::DropCapabilities(kept));
+            self.add("capabilities", capabilities);
         }
     }
 }

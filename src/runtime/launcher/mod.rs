@@ -276,6 +276,11 @@ impl Sandbox for OwnSandbox<'_> {
         let _ = self.launcher.send(&Request::Kill(self.number), &[]);
     }
 
+    fn signal(&mut self, signal: i32) {
+        // A launcher that is gone has killed it already.
+        let _ = self.launcher.send(&Request::Signal(self.number, signal), &[]);
+    }
+
     fn finish(mut self: Box<Self>) -> Result<SandboxReport, RuntimeError> {
         let mut report = self.report()?;
         // From the harness's call to the launcher's first move.

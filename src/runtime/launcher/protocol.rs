@@ -26,6 +26,8 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// A KVM virtual machine with a Linux kernel.
+    Linuxvm,
     /// The same, cloned from a snapshot.
     MicrovmClone,
 }
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Process => "process",
             Kind::Container => "container",
             Kind::Microvm => "microvm",
+            Kind::Linuxvm => "linuxvm",
             Kind::MicrovmClone => "microvm-clone",
         }
     }
@@ -57,6 +60,8 @@ pub enum Request {
     Null,
     /// Kill a sandbox. [`Reply::Ended`] follows.
     Kill(u32),
+    /// Send a signal to a sandbox's program; a virtual machine, which has no signals, is killed. Not answered.
+    Signal(u32, i32),
     /// Throw a recipe away. Not answered.
     Forget(u32),
 }

@@ -18,7 +18,7 @@ use crate::runtime::board::Board;
 use crate::runtime::cgroup::{self, Cgroup};
 use crate::runtime::spec::{Isolation, LaunchSpec, Limits, Measure, Stdio};
 use crate::runtime::trial::{CpuTime, Crossings, Exit};
-use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, microvm, process};
+use crate::runtime::{RuntimeError, SandboxReport, Unavailable, container, linuxvm, microvm, process};
 
 /// Serves the harness until it is gone; then kills what runs, cleans up, and ends the process.
 pub fn serve(socket: OwnedFd) -> ! {
@@ -171,6 +171,12 @@ impl Server {
                 }
                 return Ok(());
             }
+            Request::Signal(number, signal) => {
+                if let Some(running) = self.sandboxes.get_mut(&number) {
+                    running.signal(signal);
+                }
+                return Ok(());
+            }
             Request::Forget(recipe) => {
                 self.recipes.remove(&recipe);
                 return Ok(());
@@ -311,6 +317,21 @@ impl Running {
         self.end();
     }
 
+    fn signal(&mut self, signal: i32) {
+        match self.kind {
+            // A child of ours that nobody has reaped: its number is still its own.
+            Kind::Process => signal_process(self.started.pid, signal),
+            Kind::Container => {
+                // The first child of the first process; others are orphans that it has adopted. One that has
+                // just ended has left its number to nobody: its parent is about to end, too.
+                if let Some(program) = processes::children(self.started.pid).first() {
+                    signal_process(*program, signal);
+                }
+            }
+            _ => self.kill(Exit::Signal(signal)),
+        }
+    }
+
     /// Reaps the first process, removes what was made for it, and puts the report together.
     fn end(self) -> SandboxReport {
         let (status, cpu) = reap(self.started.pid);
@@ -345,6 +366,7 @@ impl Running {
             cpu,
             crossings: Crossings { host_syscalls: self.board.host_syscalls(), ..Crossings::default() },
             guest_memory: None,
+            boot_log: Some(self.board.console_text()).filter(|log| !log.is_empty()),
             guest_clock: None,
             cgroup_peak_bytes: usage.peak,
             cgroup_kernel_bytes: usage.kernel,
@@ -354,7 +376,7 @@ impl Running {
             report.cpu.guest_ns = Some(vm.guest_ns);
             report.crossings.vm_exits = vm.vm_exits;
             report.crossings.kvm_stats = vm.kvm_stats;
-            report.crossings.guest_syscalls = Some(vm.guest_syscalls);
+            report.crossings.guest_syscalls = vm.guest_syscalls;
             report.crossings.missing_calls = vm.missing_calls;
             report.guest_memory = Some(vm.memory);
             report.guest_clock = vm.guest_clock;
@@ -372,6 +394,12 @@ fn null(fds: Vec<OwnedFd>) -> Result<u64, RuntimeError> {
     };
     nix::unistd::write(&stdout, b"null\n").map_err(RuntimeError::step("writing a line"))?;
     Ok(monotonic_ns())
+}
+
+/// One that is gone, or a number that is no signal, is nobody's loss.
+fn signal_process(pid: libc::pid_t, signal: i32) {
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(pid, signal) };
 }
 
 /// What the processes said counts; where they said nothing, how the first one ended.
@@ -456,7 +484,7 @@ fn leaves_orphans(kind: Kind, spec: &LaunchSpec) -> bool {
     match kind {
         Kind::Process => true,
         Kind::Container => spec.without.contains(&Isolation::Pid),
-        Kind::Microvm | Kind::MicrovmClone => false,
+        Kind::Microvm | Kind::MicrovmClone | Kind::Linuxvm => false,
     }
 }
 
@@ -465,6 +493,7 @@ fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
         Kind::Microvm | Kind::MicrovmClone => microvm::check(),
+        Kind::Linuxvm => linuxvm::check(),
     }
 }
 
@@ -473,6 +502,7 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Process => process::prepare(spec),
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
+        Kind::Linuxvm => linuxvm::prepare(spec),
         Kind::MicrovmClone => microvm::prepare_clone(spec),
     }
 }

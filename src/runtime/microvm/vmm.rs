@@ -202,7 +202,7 @@ fn report(
     VmReport {
         vm_exits: guest.exits.report(),
         kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
-        guest_syscalls: guest.syscalls(),
+        guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
         memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),
         guest_ns: guest.guest_ns,

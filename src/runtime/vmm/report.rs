@@ -19,6 +19,8 @@ pub enum Ending {
     Signal(i32),
     /// Badly.
     Death(Death),
+    /// As the board says already.
+    Told,
     /// Not at all: it was started for a snapshot, and is ready for it.
     Booted,
 }
@@ -39,6 +41,7 @@ impl Ending {
                 board.end_with_death(death.cause, death.address, &death.message);
                 125
             }
+            Ending::Told => 125,
             Ending::Booted => Ending::Death(by_unexpected_exit("hypercall booted", None)).tell(board),
         }
     }
