@@ -14,7 +14,7 @@ use super::embed::{self, Embedded};
 use super::error::ReportError;
 use super::format::shell;
 use super::minute::Minute;
-use super::summary::{MARK, Summary};
+use super::summary::{self, MARK, Summary};
 use super::table::Table;
 use super::timeline::Lanes;
 use super::{tables, words};
@@ -122,7 +122,7 @@ fn body(
         longest => words::longest_phases(summary, language),
         phases => tables::phases(summary, language),
         scale,
-        unmeasured => unmeasured(!scale.is_empty(), language),
+        unmeasured => unmeasured(summary, !scale.is_empty(), language),
         runtimes => runtimes(summary),
         raw_columns => raw_columns(language),
         host_line => words::host_line(&summary.host, language),
@@ -180,8 +180,8 @@ struct Unmeasured {
     command: &'static str,
 }
 
-/// What other experiments measure.
-fn unmeasured(has_scale: bool, language: Language) -> Vec<Unmeasured> {
+/// What other experiments measure, or other runtimes would show.
+fn unmeasured(summary: &Summary, has_scale: bool, language: Language) -> Vec<Unmeasured> {
     let isolation = Unmeasured {
         id: "isolation",
         title: text!(language, "isolation-title"),
@@ -194,7 +194,17 @@ fn unmeasured(has_scale: bool, language: Language) -> Vec<Unmeasured> {
         text: text!(language, "scale-text"),
         command: "isobench density && isobench report reports/latest/results.json --density reports/density/density.json",
     };
-    std::iter::once(isolation).chain((!has_scale).then_some(scale)).collect()
+    let reference = Unmeasured {
+        id: "reference",
+        title: text!(language, "reference-title"),
+        text: text!(language, "reference-text"),
+        command: "isobench compare --runtimes container,microvm,bwrap,runc,docker",
+    };
+    let has_reference = summary.runtimes.iter().any(|runtime| !summary::is_own(runtime));
+    [Some(isolation), (!has_scale).then_some(scale), (!has_reference).then_some(reference)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A runtime that the reader can hide.
