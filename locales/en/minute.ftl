@@ -49,7 +49,3 @@ cost-structural-share = structural ({ $percent } %)
 cost-implementation-share = implementation ({ $percent } %)
 cost-legend-structural = follows from the isolation itself
 cost-legend-implementation = a better tool could remove it
-
-minute-shipped-layer = { $sent } shipped when one file of { $all } changes: its layer
-minute-shipped-disk = { $sent } shipped when one file of { $all } changes: the disk image
-minute-stored = { $size } stored for { $count } instances

@@ -91,10 +91,3 @@ cost-implementation-share = 구현({ $percent } %)
 cost-legend-structural = 격리 자체에서 나오는 비용
 # source: 796dc031
 cost-legend-implementation = 더 나은 도구라면 없앨 수 있는 비용
-
-# source: ed7d5b8b
-minute-shipped-layer = { $all } 중 파일 하나가 바뀌면 그 레이어 { $sent }를 보낸다
-# source: ec4da8fe
-minute-shipped-disk = { $all } 중 파일 하나가 바뀌면 디스크 이미지 { $sent }를 보낸다
-# source: c2043e98
-minute-stored = 인스턴스 { $count }개에 저장 공간 { $size }

@@ -6,6 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
+use crate::language::Language;
+
 pub mod checks;
 pub mod during;
 
@@ -89,11 +91,19 @@ impl HostFacts {
             checks: Vec::new(),
         };
         facts.checks = checks::all(&facts, Path::new("/"));
-        let poor = facts.checks.iter().filter(|check| check.grade == checks::Grade::Poor);
-        facts.warnings = poor.map(checks::Check::sentence).collect();
+        facts.warnings = facts.warnings_in(Language::English);
         facts
     }
+
+    /// What of this host makes numbers less trustworthy, one sentence each, with what to do about it.
+    pub fn warnings_in(&self, language: Language) -> Vec<String> {
+        let poor = self.checks.iter().filter(|check| check.grade == checks::Grade::Poor);
+        poor.map(|check| check.sentence(language)).collect()
+    }
 }
+
+/// What a host runs under whose CPU is no CPU but a program.
+pub const SOFTWARE_EMULATION: &str = "QEMU software emulation";
 
 /// A one-line file without its line end.
 fn read(path: &str) -> Option<String> {
@@ -118,7 +128,7 @@ fn hypervisor() -> Option<String> {
         "MicrosoftHv" => "Hyper-V".into(),
         "VMwareVMware" => "VMware".into(),
         "XenVMMXenVMM" => "Xen".into(),
-        "TCGTCGTCGTCG" => "QEMU software emulation".into(),
+        "TCGTCGTCGTCG" => SOFTWARE_EMULATION.into(),
         "" => "unnamed".into(),
         _ => name,
     })
@@ -203,13 +213,5 @@ mod tests {
         assert!(facts.memory_bytes > 64 << 20);
         assert!(!facts.kernel.is_empty() && !facts.cpu_model.is_empty());
         assert!(["v1", "v2", "hybrid", "none"].contains(&facts.cgroup.as_str()));
-    }
-
-    #[test]
-    fn a_software_backend_is_said_beside_its_numbers() {
-        let kvm = KvmFacts { backend: "kvm_x".into(), software: true, nested: true };
-        assert!(kvm.caveat().is_some_and(|text| text.contains("kvm_x") && text.contains("software")));
-        let bare = KvmFacts { backend: "kvm_amd".into(), software: false, nested: false };
-        assert_eq!(bare.caveat(), None);
     }
 }

@@ -8,7 +8,7 @@ use minijinja::{Environment, context};
 use serde::Serialize;
 
 use super::Sources;
-use super::charts::{self, Figure, paint};
+use super::charts::{self, paint};
 use super::density::DensitySummary;
 use super::embed::{self, Embedded};
 use super::error::ReportError;
@@ -17,7 +17,7 @@ use super::minute::Minute;
 use super::summary::{self, MARK, Summary};
 use super::table::Table;
 use super::timeline::Lanes;
-use super::{tables, words};
+use super::{quality, tables, words};
 use crate::language::{self, Language, text};
 
 /// The templates. Names end in `.html`, so that everything is escaped unless it is marked safe.
@@ -67,14 +67,11 @@ struct Body {
 /// Renders the page as one file that loads nothing. It opens in `first`.
 pub fn render(summary: &Summary, sources: Sources<'_>, first: Language) -> Result<String, ReportError> {
     let embedded = embed::embed(sources.results, summary, embed::LIMIT);
-    let scale = match sources.density {
-        Some(density) => charts::density::all(&DensitySummary::new(density))?,
-        None => Vec::new(),
-    };
+    let density = sources.density.map(DensitySummary::new);
     let others = Language::ALL.into_iter().filter(|language| *language != first);
     let bodies: Vec<Body> = std::iter::once(first)
         .chain(others)
-        .map(|language| body(summary, &embedded, &scale, language))
+        .map(|language| body(summary, density.as_ref(), &embedded, language))
         .collect::<Result<_, _>>()?;
     let page = templates(first)?.get_template("report.html")?.render(context! {
         bodies,
@@ -86,10 +83,14 @@ pub fn render(summary: &Summary, sources: Sources<'_>, first: Language) -> Resul
 
 fn body(
     summary: &Summary,
+    density: Option<&DensitySummary>,
     embedded: &Embedded,
-    scale: &[Figure],
     language: Language,
 ) -> Result<Body, ReportError> {
+    let scale = match density {
+        Some(density) => charts::density::all(density, language)?,
+        None => Vec::new(),
+    };
     let figures = charts::all(summary, language)?;
     let lanes = Lanes::new(summary, language);
     let missing: Vec<String> = [
@@ -105,9 +106,19 @@ fn body(
     .filter(|(id, _)| *id != "phases" || lanes.is_none())
     .map(|(_, what)| what)
     .collect();
-    let lists: Vec<Table> = [tables::crossings, tables::failures, tables::skipped, tables::notes]
-        .map(|table| table(summary, language))
-        .into();
+    let lists: Vec<Table> = [
+        tables::crossings,
+        quality::cold,
+        tables::failures,
+        tables::skipped,
+        tables::notes,
+        quality::trust,
+        quality::opinions,
+        quality::measuring,
+        quality::checks,
+    ]
+    .map(|table| table(summary, language))
+    .into();
     let mut chips: Vec<Option<usize>> =
         summary.headline.iter().map(|row| Some(paint::slot(&row.runtime))).collect();
     chips.push(None); // the noise floor
@@ -129,7 +140,7 @@ fn body(
         run_line => words::run_line(summary, language),
         tool => summary.tool,
         interrupted => summary.interrupted,
-        warnings => words::warnings(summary),
+        warnings => quality::host_warnings(summary, language),
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),
@@ -140,7 +151,7 @@ fn body(
         missing => missing.join(", "),
         lists,
         host => tables::host(summary, language),
-        method => words::method(language),
+        method => words::method(summary, language),
         command => shell(&summary.command),
         seed => summary.seed.to_string(),
         data_what => embedded.what.in_words(language),

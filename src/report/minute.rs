@@ -6,12 +6,12 @@ use serde::Serialize;
 use super::cell::Cell;
 use super::charts::paint;
 use super::format::{bytes, count, duration, duration_range, ratio, shell};
+use super::maintenance;
 use super::phases::{Cost, split};
 use super::summary::{Headline, Summary};
 use super::table::{Entry, NO_NUMBERS, Table};
 use super::words::verdict_of_time;
 use crate::language::{Language, text};
-use crate::results::maintenance::{Cause, Form};
 use crate::results::{CONTROL, WorkloadKind};
 use crate::stats::Verdict;
 
@@ -250,9 +250,12 @@ impl Side<'_> {
         let lacks =
             (!missing.is_empty()).then(|| text!(language, "missing-calls", calls = missing.join(", ")));
         let workload = cells.iter().find(|cell| cell.failed > 0).unwrap_or(first).workload.clone();
+        // An image is more than a program: it ran here too, where it was replaced.
+        let image = self.summary.maintenance.as_ref();
+        let image = image.and_then(|summary| maintenance::words::same_image(summary, self.runtime, language));
         Fact {
             command: again(self.summary, self.runtime, ""),
-            ..self.measured(&workload, text, std::iter::once(needs).chain(lacks).collect())
+            ..self.measured(&workload, text, std::iter::once(needs).chain(image).chain(lacks).collect())
         }
     }
 
@@ -384,34 +387,19 @@ impl Side<'_> {
         Fact { origin, ..self.measured(self.start_up_workload(), duration(estimate.median), details) }
     }
 
-    /// What is shipped when one file of an image changes, and what its instances take on the disk: layers for
-    /// a container, disk images for a virtual machine.
+    /// Building, storing, updating and rolling back images is an experiment of its own, whose largest image
+    /// speaks here.
     fn maintenance(&self) -> Fact {
         let command = "isobench maintain".to_owned();
-        let measured = self.summary.maintenance.as_ref();
-        let Some((summary, image)) = measured.and_then(|summary| Some((summary, summary.largest()?))) else {
-            return self.not_measured(command);
-        };
-        let language = self.language;
-        let (shipped, stored) = if self.is_virtual_machine {
-            (Form::DiskCompressed, Form::Disk)
-        } else {
-            (Form::Layers, Form::Layers)
-        };
-        let Some(shipment) = image.shipment(shipped, Cause::AppFile) else {
-            return self.not_measured(command);
-        };
-        let (sent, all) = (bytes(shipment.bytes as f64), bytes(image.bytes as f64));
-        let storage = image.stored(stored).map(|storage| {
-            let size = bytes(storage.bytes(summary.instances));
-            text!(language, "minute-stored", size = size, count = summary.instances)
+        let summary = self.summary.maintenance.as_ref();
+        let shipped = summary.and_then(|summary| {
+            let image = summary.largest()?;
+            maintenance::words::shipped(image, self.is_virtual_machine, self.language)
         });
-        let text = if self.is_virtual_machine {
-            text!(language, "minute-shipped-disk", sent = sent, all = all)
-        } else {
-            text!(language, "minute-shipped-layer", sent = sent, all = all)
-        };
-        Fact { text, details: storage.into_iter().collect(), command, ..Fact::default() }
+        let (Some(summary), Some(text)) = (summary, shipped) else { return self.not_measured(command) };
+        let (runtime, language) = (self.runtime, self.language);
+        let details = maintenance::words::details(summary, runtime, self.is_virtual_machine, language);
+        Fact { text, details, command, ..Fact::default() }
     }
 }
 

@@ -22,6 +22,7 @@ mod markdown;
 pub mod merge;
 pub mod minute;
 pub mod phases;
+pub mod quality;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;

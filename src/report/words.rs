@@ -4,7 +4,8 @@ use super::cell::Measured;
 use super::format::{bytes, count, duration, ratio};
 use super::summary::{Headline, KvmCaveat, Summary, Waterfall};
 use crate::language::{Language, optional, text};
-use crate::results::{BASELINE, Check, HostFacts, PlannedWorkload, WorkloadKind};
+use crate::measure::host::checks::mark;
+use crate::results::{BASELINE, HostFacts, PlannedWorkload, WorkloadKind};
 use crate::stats::Verdict;
 
 /// Three sentences, one each on start-up, computing and memory, and what the maintenance experiment says.
@@ -33,6 +34,12 @@ pub fn host_line(host: &HostFacts, language: Language) -> String {
         Some(kvm) => text!(language, "host-line-kvm", backend = &kvm.backend),
         None => text!(language, "host-line-no-kvm"),
     });
+    if let Some(kind) = &host.container {
+        parts.push(text!(language, "host-line-container", kind = kind));
+    }
+    if let Some(grade) = mark(&host.checks) {
+        parts.push(text!(language, "host-line-mark", grade = grade.name(language)));
+    }
     parts.join(" · ")
 }
 
@@ -57,21 +64,31 @@ pub fn kvm_caveat(caveat: &KvmCaveat, language: Language) -> String {
     }
 }
 
-/// What makes this host's numbers less trustworthy, as it was recorded. What `caveat` says already is left out.
-pub fn warnings(summary: &Summary) -> Vec<String> {
-    let kvm = summary.host.checks.iter().find(|check| check.name == "kvm").map(Check::sentence);
-    let told = |warning: &&String| summary.kvm_caveat.is_some() && Some(*warning) == kvm.as_ref();
-    summary.host.warnings.iter().filter(|warning| !told(warning)).cloned().collect()
+/// What makes this host's numbers less trustworthy. What the running isobench said itself is said in the
+/// reader's language, anything else as it was recorded.
+pub fn warnings(host: &HostFacts, language: Language) -> Vec<String> {
+    let known = host.warnings_in(Language::English);
+    let own = host.warnings_in(language);
+    let translated = |recorded: &String| {
+        let place = known.iter().position(|known| known == recorded)?;
+        own.get(place).cloned()
+    };
+    host.warnings.iter().map(|recorded| translated(recorded).unwrap_or_else(|| recorded.clone())).collect()
 }
 
 /// How the intervals and verdicts were made.
-pub fn method(language: Language) -> Vec<String> {
-    vec![
-        text!(language, "method-rounds"),
-        text!(language, "method-clock"),
-        text!(language, "method-intervals"),
-        text!(language, "method-control"),
-    ]
+pub fn method(summary: &Summary, language: Language) -> Vec<String> {
+    let mut method = match summary.is_no_comparison() {
+        true => Vec::new(),
+        false => vec![
+            text!(language, "method-rounds"),
+            text!(language, "method-clock"),
+            text!(language, "method-intervals"),
+            text!(language, "method-control"),
+        ],
+    };
+    method.extend(summary.maintenance.is_some().then(|| text!(language, "maintenance-method")));
+    method
 }
 
 /// A verdict on a time, in one word or a few.
