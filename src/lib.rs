@@ -3,6 +3,7 @@
 pub mod cli;
 pub mod experiment;
 pub mod image;
+pub mod kernel;
 pub mod language;
 pub mod measure;
 pub mod report;

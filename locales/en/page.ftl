@@ -32,3 +32,20 @@ missing-exits = VM exits
 terminal-no-trial = No trial was run.
 terminal-report = Report: { $path }
 terminal-first-lines = { $all } lines, the first { $shown } of them:
+
+page-sections = Sections
+page-theme = Light / dark
+section-phases = Phases
+section-replay = Slow motion
+section-crossings = Crossings
+
+isolation-title = Isolation, demonstrated
+isolation-text = What a sandbox sees of its host, and which of the kernel’s entry points it reaches.
+scale-title = Scale
+scale-text = How many sandboxes live at once on this host, and what the next one costs.
+
+raw-round = Round
+raw-counts = Counts
+raw-user = CPU, user
+raw-system = CPU, kernel
+raw-shown = shown, of

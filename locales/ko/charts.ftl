@@ -7,17 +7,11 @@ axis-logarithmic = 축은 로그 눈금이다.
 chart-start-up = 부팅 시간: 요청부터 첫 출력까지
 # source: 35d7915c
 chart-start-up-alternative = 런타임별 부팅 시간(로그 축). { $said }
-# source: 1355c594
-chart-start-up-caption = 점 하나가 시행 하나, 막대와 숫자가 중앙값이다. 축은 로그 눈금이라 같은 거리는 같은 배율이다.
+# source: ed99b6d2
+chart-start-up-caption = 위: 그 시간까지 시작한 시행의 비율. 왼쪽에 있는 곡선일수록 빠르다. 아래: 점 하나가 시행 하나, 막대와 숫자가 중앙값이다. 축은 로그 눈금이라 같은 거리는 같은 배율이다.
 # source: 9fd2268b
 chart-start-up-thinned = 시행이 많아 최솟값과 최댓값을 포함한 고른 간격의 분위수만 보인다.
 
-# source: 35c067d8
-chart-phases = 시간이 쓰인 곳
-# source: 0fab8f6e
-chart-phases-silent = 밖에서 단계를 볼 수 없는 런타임: { $runtimes }.
-# source: f5db8a03
-chart-phases-longest = 런타임마다 가장 긴 단계 { $count }개만 그렸다.
 
 # source: 47ac67c8
 chart-memory-caption = 최대 PSS, 그리고 cgroup이 있으면 거기 매겨진 커널 메모리를 가장 옅은 색으로 그 뒤에 붙였다. 가상 머신의 PSS는 둘로 나뉜다. 게스트가 만진 메모리(준 양이 아니다)와 VMM 자신이 쓰는 메모리이다.
@@ -29,6 +23,8 @@ part-vmm = VMM
 part-pss = PSS
 # source: 71b4f48d
 part-kernel = 커널
+# source: d12f8e8b
+chart-memory-given = 준 양 { $size }
 
 # source: beed6f19
 chart-computing = 연산: 같은 작업에 걸린 시간

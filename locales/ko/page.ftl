@@ -55,3 +55,34 @@ terminal-no-trial = 실행한 시행이 없다.
 terminal-report = 보고서: { $path }
 # source: f84ffe33
 terminal-first-lines = 모두 { $all }줄, 그중 처음 { $shown }줄:
+
+# source: 6088db67
+page-sections = 차례
+# source: f33690ff
+page-theme = 밝게 / 어둡게
+# source: 9e51dc4b
+section-phases = 단계
+# source: e792b09f
+section-replay = 느린 동작
+# source: 6fb710e0
+section-crossings = 경계 넘기
+
+# source: eca5a454
+isolation-title = 눈으로 보는 격리
+# source: e596232a
+isolation-text = 샌드박스에 호스트의 무엇이 보이는지, 커널의 어느 입구까지 닿는지.
+# source: c08175ca
+scale-title = 규모
+# source: ec65ee75
+scale-text = 이 호스트에서 샌드박스가 한꺼번에 몇 개나 사는지, 하나 더하는 데 얼마가 드는지.
+
+# source: 7e491bd7
+raw-round = 라운드
+# source: eafdd720
+raw-counts = 유효
+# source: bbf9029c
+raw-user = CPU(사용자)
+# source: 7e4fc74b
+raw-system = CPU(커널)
+# source: 5354ded6
+raw-shown = 행 표시, 전체

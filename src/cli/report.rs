@@ -37,7 +37,7 @@ pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
                 report::ReportError::NewerVersion { .. } => Failure::failed(other),
                 _ => Failure::failed(error),
             })?;
-            super::density::print_and_write(&results, &arguments.output)?;
+            super::density::print_and_write(&results, &arguments.output, arguments.language.get())?;
         }
         Err(error) => return Err(Failure::failed(error)),
     }

@@ -19,10 +19,10 @@ use crate::experiment::assemble;
 use crate::image::{ImageError, Overrides, RootInUse, Store, identity};
 use crate::runs::Claim;
 use crate::runs::supervise::{self, Answer, Side};
-use crate::runtime::launcher::Launcher;
+use crate::runtime::launcher::{Launcher, run_once};
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::snapshot;
-use crate::runtime::spec::{LaunchSpec, Stdio};
+use crate::runtime::spec::{LaunchSpec, Measure, Stdio};
 use crate::runtime::trial::{Crossings, Exit, Trial};
 use crate::runtime::{Prepared, RuntimeError, Sandbox, SandboxReport};
 
@@ -80,6 +80,10 @@ pub struct RunArguments {
     #[arg(long)]
     json: bool,
 
+    /// Show the log of a linuxvm's kernel, with its own timestamps, and the timeline
+    #[arg(long, short)]
+    verbose: bool,
+
     /// The program (a path, a name on PATH, or a built-in workload) and its arguments
     #[arg(last = true, required_unless_present_any = ["image", "from_snapshot"], value_name = "PROGRAM [ARGUMENTS]")]
     command: Vec<OsString>,
@@ -106,7 +110,13 @@ pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
     if arguments.detach {
         return detached(&arguments);
     }
-    let launcher = Launcher::start().map_err(Failure::failed)?;
+    // Where there is nothing to do for us while it runs, the launcher need not be a copy of us.
+    let is_own = RUNTIMES.iter().any(|(name, _)| *name == arguments.runtime);
+    let alone = is_own
+        && !arguments.json
+        && !arguments.verbose
+        && !std::io::IsTerminal::is_terminal(&std::io::stdin());
+    let launcher = (!alone).then(Launcher::start).transpose().map_err(Failure::failed)?;
     if let Some(path) = &arguments.from_snapshot {
         arguments.runtime = runtime_of_clones(path)?;
     }
@@ -115,10 +125,21 @@ pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
     for note in notes {
         eprintln!("isobench: {note}");
     }
+    let measure = Measure { boot_log: arguments.verbose, ..spec.measure };
+    let spec = LaunchSpec { once: true, measure, ..spec };
     interrupt::install();
+    let Some(launcher) = launcher else { return run_alone(&arguments, &spec) };
     let runtime = arguments::runtime(&arguments.runtime, &launcher);
-    let prepared = runtime.prepare(&LaunchSpec { once: true, ..spec }).map_err(launch_failure)?;
-    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared) }
+    let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
+    if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared, arguments.verbose) }
+}
+
+fn run_alone(arguments: &RunArguments, spec: &LaunchSpec) -> Result<ExitCode, Failure> {
+    let stop = || interrupt::received().is_some();
+    let report = run_once(arguments::kind(&arguments.runtime), spec, &stop).map_err(launch_failure)?;
+    explain(&report);
+    let status = interrupt::received().map_or_else(|| report.exit.status(), |signal| 128 + signal);
+    Ok(ExitCode::from(status as u8))
 }
 
 /// The runtime that clones this snapshot.
@@ -268,7 +289,7 @@ fn capture(arguments: &RunArguments, prepared: &dyn Prepared) -> Result<ExitCode
     Ok(ExitCode::from(status as u8))
 }
 
-fn pass_through(prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
+fn pass_through(prepared: &dyn Prepared, verbose: bool) -> Result<ExitCode, Failure> {
     let duplicate = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map_err(Failure::failed);
     let stdin = std::io::stdin();
     // A sandbox is in a process group of its own, which may not read the terminal: we read it instead.
@@ -284,8 +305,12 @@ fn pass_through(prepared: &dyn Prepared) -> Result<ExitCode, Failure> {
         stderr: duplicate(std::io::stderr().as_fd())?,
     };
     let mut sandbox = prepared.launch(stdio).map_err(launch_failure)?;
+    let requested_ns = sandbox.requested_ns();
     let stopped_by = wait(&mut *sandbox, feeder)?;
     let report = sandbox.finish().map_err(launch_failure)?;
+    if verbose {
+        tell_all(&report, requested_ns);
+    }
     explain(&report);
     let status = stopped_by.map_or_else(|| report.exit.status(), |signal| 128 + signal);
     Ok(ExitCode::from(status as u8))
@@ -329,6 +354,25 @@ fn feed(pipe: OwnedFd) -> Option<OwnedFd> {
         }
     }
     Some(pipe)
+}
+
+/// The kernel's log, then what took how long.
+fn tell_all(report: &SandboxReport, requested_ns: u64) {
+    for line in report.boot_log.iter().flat_map(|log| log.lines()) {
+        eprintln!("isobench: log: {line}");
+    }
+    let ms = |ns: u64| ns as f64 / 1e6;
+    for phase in &report.phases {
+        let (start, end) =
+            (phase.start_ns.saturating_sub(requested_ns), phase.end_ns.saturating_sub(requested_ns));
+        eprintln!(
+            "isobench: {:>10.3} ms  {:>9.3} ms  {}",
+            ms(start),
+            ms(end.saturating_sub(start)),
+            phase.name
+        );
+    }
+    eprintln!("isobench: {:>10.3} ms  torn down", ms(report.torn_down_ns.saturating_sub(requested_ns)));
 }
 
 /// One line for every way to end that the program itself could not tell about.

@@ -94,7 +94,7 @@ impl<'a> Cell<'a> {
 
     fn footprint(&self) -> Result<Box<dyn Prepared + 'a>, RuntimeError> {
         let mut spec = self.workload.spec.clone();
-        spec.measure = Measure { footprint: true, syscalls: false };
+        spec.measure = Measure { footprint: true, boot_log: true, ..Measure::default() };
         if self.workload.can_hold {
             spec.env.push(HOLD.to_owned());
         }
@@ -102,7 +102,7 @@ impl<'a> Cell<'a> {
     }
 
     fn syscalls(&self) -> Result<Box<dyn Prepared + 'a>, RuntimeError> {
-        let measure = Measure { footprint: false, syscalls: true };
+        let measure = Measure { syscalls: true, ..Measure::default() };
         self.prepare_once(LaunchSpec { measure, ..self.workload.spec.clone() })
     }
 

@@ -28,10 +28,12 @@ mod unpack;
 mod user;
 mod whiteout;
 
+pub(crate) use build::entries;
 pub use build::{BuildOptions, Built, Containerfile, Progress, build};
 pub use changes::{Efficiency, LayerChanges, TreeChanges, difference, efficiency};
 pub use compression::{Compression, decompress};
 pub use digest::Digest;
+pub(crate) use digest::HashingWriter;
 pub use error::ImageError;
 pub(crate) use flatten::remove_tree;
 pub use flatten::{Layer, flatten};

@@ -11,25 +11,30 @@ use super::charts::{self, paint};
 use super::embed::{self, Embedded};
 use super::error::ReportError;
 use super::format::shell;
+use super::minute::Minute;
 use super::summary::{MARK, Summary};
 use super::table::Table;
-use super::{tables, words};
+use super::timeline::Lanes;
+use super::{quality, tables, words};
 use crate::language::{self, Language, text};
 use crate::results::Results;
 
 /// The templates. Names end in `.html`, so that everything is escaped unless it is marked safe.
 const TEMPLATES: &[(&str, &str)] = &[
     // What every page shares: style sheet, macros for tables and figures.
-    ("parts.html", include_str!("parts.html")),
-    ("report.html", include_str!("report.html")),
-    ("body.html", include_str!("body.html")),
-    ("bench.html", include_str!("bench.html")),
-    ("density.html", include_str!("density.html")),
-    ("tables.html", include_str!("tables.html")),
+    ("parts.html", include_str!("templates/parts.html")),
+    ("style.css", include_str!("templates/style.css")),
+    ("report.html", include_str!("templates/report.html")),
+    ("body.html", include_str!("templates/body.html")),
+    ("minute.html", include_str!("templates/minute.html")),
+    ("waterfall.html", include_str!("templates/waterfall.html")),
+    ("bench.html", include_str!("templates/bench.html")),
+    ("density.html", include_str!("templates/density.html")),
+    ("tables.html", include_str!("templates/tables.html")),
 ];
 
 /// What a reader can do with the page.
-const SCRIPT: &str = include_str!("report.js");
+const SCRIPT: &str = include_str!("templates/report.js");
 
 /// The templates in a language: `t("key", name=value)` is the text of a key.
 pub(super) fn templates(language: Language) -> Result<Environment<'static>, ReportError> {
@@ -76,6 +81,7 @@ pub fn render(summary: &Summary, results: &Results, first: Language) -> Result<S
 
 fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Body, ReportError> {
     let figures = charts::all(summary, language)?;
+    let lanes = Lanes::new(summary, language);
     let missing: Vec<String> = [
         ("start-up", text!(language, "missing-start-up")),
         ("phases", text!(language, "missing-phases")),
@@ -86,11 +92,22 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
     ]
     .into_iter()
     .filter(|(id, _)| !summary.is_no_comparison() && !figures.iter().any(|figure| figure.id == *id))
+    .filter(|(id, _)| *id != "phases" || lanes.is_none())
     .map(|(_, what)| what)
     .collect();
-    let lists: Vec<Table> = [tables::crossings, tables::failures, tables::skipped, tables::notes]
-        .map(|table| table(summary, language))
-        .into();
+    let lists: Vec<Table> = [
+        tables::crossings,
+        quality::cold,
+        tables::failures,
+        tables::skipped,
+        tables::notes,
+        quality::trust,
+        quality::opinions,
+        quality::measuring,
+        quality::checks,
+    ]
+    .map(|table| table(summary, language))
+    .into();
     let mut chips: Vec<Option<usize>> =
         summary.headline.iter().map(|row| Some(paint::slot(&row.runtime))).collect();
     chips.push(None); // the noise floor
@@ -99,11 +116,18 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
     });
     let html = templates(language)?.get_template("body.html")?.render(context! {
         languages,
+        sections => sections(language),
+        minute => Minute::new(summary, language),
+        lanes,
+        longest => words::longest_phases(summary, language),
+        phases => tables::phases(summary, language),
+        unmeasured => unmeasured(language),
+        raw_columns => raw_columns(language),
         host_line => words::host_line(&summary.host, language),
         run_line => words::run_line(summary, language),
         tool => summary.tool,
         interrupted => summary.interrupted,
-        warnings => words::warnings(&summary.host, language),
+        warnings => quality::host_warnings(summary, language),
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),
@@ -114,10 +138,75 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         missing => missing.join(", "),
         lists,
         host => tables::host(summary, language),
-        method => words::method(language),
+        method => words::method(summary, language),
         command => shell(&summary.command),
         seed => summary.seed.to_string(),
         data_what => embedded.what.in_words(language),
     })?;
     Ok(Body { tag: language.tag(), title: text!(language, "page-title"), html })
+}
+
+/// A link of the bar at the top.
+#[derive(Serialize)]
+struct Section {
+    id: &'static str,
+    title: String,
+}
+
+fn sections(language: Language) -> Vec<Section> {
+    [
+        ("minute", text!(language, "minute-title")),
+        ("start-up", text!(language, "column-start-up")),
+        ("phases", text!(language, "section-phases")),
+        ("replay", text!(language, "section-replay")),
+        ("memory", text!(language, "column-memory")),
+        ("computing", text!(language, "column-computing")),
+        ("exits", text!(language, "section-crossings")),
+        ("isolation", text!(language, "minute-isolation")),
+        ("host", text!(language, "table-host")),
+        ("raw", text!(language, "page-raw")),
+    ]
+    .map(|(id, title)| Section { id, title })
+    .into()
+}
+
+/// A part of the page for what this run did not measure.
+#[derive(Serialize)]
+struct Unmeasured {
+    id: &'static str,
+    title: String,
+    text: String,
+    command: &'static str,
+}
+
+/// What other experiments measure.
+fn unmeasured(language: Language) -> Vec<Unmeasured> {
+    vec![
+        Unmeasured {
+            id: "isolation",
+            title: text!(language, "isolation-title"),
+            text: text!(language, "isolation-text"),
+            command: "isobench run --runtime container -- probe",
+        },
+        Unmeasured {
+            id: "scale",
+            title: text!(language, "scale-title"),
+            text: text!(language, "scale-text"),
+            command: "isobench density",
+        },
+    ]
+}
+
+/// Headings of the table that the script fills with raw trials.
+fn raw_columns(language: Language) -> Vec<String> {
+    vec![
+        text!(language, "raw-round"),
+        text!(language, "raw-counts"),
+        text!(language, "column-entered"),
+        text!(language, "column-first-output"),
+        text!(language, "milestone-exited"),
+        text!(language, "milestone-torn-down"),
+        text!(language, "raw-user"),
+        text!(language, "raw-system"),
+    ]
 }

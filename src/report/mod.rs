@@ -20,12 +20,16 @@ mod html;
 pub mod maintenance;
 mod markdown;
 pub mod merge;
+pub mod minute;
+pub mod phases;
+pub mod quality;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;
 pub mod table;
 pub mod tables;
 pub mod terminal;
+pub mod timeline;
 mod trials;
 pub mod words;
 

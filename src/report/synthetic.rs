@@ -252,6 +252,7 @@ impl Synthetic {
                 unit: text(unit),
             }),
             wrong_output: (self.hostile && round % 7 == 3).then(|| text("expected a checksum, found ")),
+            boot_log: None,
             notes: if runtime == "container" {
                 vec![text("no cgroup for memory: no limit is enforced")]
             } else {

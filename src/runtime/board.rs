@@ -7,8 +7,9 @@
 //!
 //! ```text
 //! +0        Header   counters, milestones, how it ended, a message
-//! +1 page   phases   PHASES slots of 40 bytes
-//! +2 pages  report   JSON of a VmReport, written once by a VMM that ended in good order
+//! +1 KiB    phases   PHASES slots of 40 bytes
+//! +1 page   report   JSON of a VmReport, written once by a VMM that ended in good order
+//! +31 pages console  the last bytes of a guest's console, as a ring
 //! ```
 
 use std::ffi::c_void;
@@ -27,7 +28,10 @@ const PHASES: usize = 64;
 const NAME: usize = 32;
 const MESSAGE: usize = 512;
 const REPORT: usize = 30 * PAGE;
-const SIZE: usize = 2 * PAGE + REPORT;
+const CONSOLE: usize = 16 * PAGE;
+const SIZE: usize = PAGE + REPORT + CONSOLE;
+/// Header and phases share a page: each page costs a sandbox a fault.
+const PHASES_AT: usize = 1024;
 
 #[repr(C)]
 struct Header {
@@ -44,6 +48,7 @@ struct Header {
     entered_ns: AtomicU64,
     exited_ns: AtomicU64,
     host_syscalls: AtomicU64,
+    console_bytes: AtomicU64,
     message: [AtomicU8; MESSAGE],
 }
 
@@ -53,7 +58,8 @@ struct Slot {
     name: [AtomicU8; NAME],
 }
 
-const _: () = assert!(size_of::<Header>() <= PAGE && size_of::<Slot>() * PHASES <= PAGE);
+const _: () = assert!(size_of::<Header>() <= PHASES_AT && PHASES_AT + size_of::<Slot>() * PHASES <= PAGE);
+const _: () = assert!(PHASES_AT.is_multiple_of(align_of::<Slot>()));
 
 const OUTCOME_NONE: u32 = 0;
 const OUTCOME_CODE: u32 = 1;
@@ -68,12 +74,12 @@ pub struct VmReport {
     pub vm_exits: Vec<ExitCount>,
     /// KVM's own counters, VM and vCPU, from `KVM_GET_STATS_FD`.
     pub kvm_stats: std::collections::BTreeMap<String, u64>,
-    /// System calls that the guest kernel served.
-    pub guest_syscalls: u64,
+    /// System calls that the guest kernel served, where it counts them.
+    pub guest_syscalls: Option<u64>,
     /// Calls answered with `ENOSYS`.
     pub missing_calls: Vec<MissingCall>,
-    /// Guest memory, in bytes.
-    pub memory: GuestMemory,
+    /// Guest memory, in bytes, where it was looked at.
+    pub memory: Option<GuestMemory>,
     /// Time spent inside `KVM_RUN`, in nanoseconds.
     pub guest_ns: u64,
     /// The guest's clock beside the host's, where the VMM can read it.
@@ -87,6 +93,9 @@ pub struct VmReport {
 pub struct Board {
     base: NonNull<c_void>,
 }
+
+// SAFETY: all that lies in the mapping is made of atomics, and it stays mapped as long as the board lives.
+unsafe impl Sync for Board {}
 
 impl Board {
     /// Maps a fresh board; a process forked from now on shares it.
@@ -113,13 +122,46 @@ impl Board {
     }
 
     fn slots(&self) -> &[Slot; PHASES] {
-        // SAFETY: the second page of the mapping; as above.
-        unsafe { self.base.byte_add(PAGE).cast::<[Slot; PHASES]>().as_ref() }
+        // SAFETY: the part of the first page behind the header; as above.
+        unsafe { self.base.byte_add(PHASES_AT).cast::<[Slot; PHASES]>().as_ref() }
     }
 
     fn report_bytes(&self) -> &[AtomicU8; REPORT] {
-        // SAFETY: the mapping from the third page to its end; as above.
-        unsafe { self.base.byte_add(2 * PAGE).cast::<[AtomicU8; REPORT]>().as_ref() }
+        // SAFETY: the mapping from the second page to its end; as above.
+        unsafe { self.base.byte_add(PAGE).cast::<[AtomicU8; REPORT]>().as_ref() }
+    }
+
+    fn console_ring(&self) -> &[AtomicU8; CONSOLE] {
+        // SAFETY: the mapping behind the report, to its end; as above.
+        unsafe { self.base.byte_add(PAGE + REPORT).cast::<[AtomicU8; CONSOLE]>().as_ref() }
+    }
+
+    /// A guest's console says something; only the last 64 KiB are kept.
+    pub fn console(&self, bytes: &[u8]) {
+        let written = &self.header().console_bytes;
+        let mut at = written.load(Ordering::Relaxed);
+        for byte in bytes {
+            self.console_ring()[at as usize % CONSOLE].store(*byte, Ordering::Relaxed);
+            at = at.wrapping_add(1);
+        }
+        written.store(at, Ordering::Release);
+    }
+
+    /// Forgets what the console has said.
+    pub fn clear_console(&self) {
+        self.header().console_bytes.store(0, Ordering::Release);
+    }
+
+    /// What the console has said last, as text that may be shown: control characters are left out.
+    pub fn console_text(&self) -> String {
+        let written = self.header().console_bytes.load(Ordering::Acquire);
+        let kept = written.min(CONSOLE as u64);
+        let bytes: Vec<u8> = (0..kept)
+            .map(|index| written.wrapping_sub(kept).wrapping_add(index))
+            .map(|at| self.console_ring()[at as usize % CONSOLE].load(Ordering::Relaxed))
+            .collect();
+        let text = String::from_utf8_lossy(&bytes);
+        text.chars().filter(|letter| matches!(letter, '\n' | '\t') || !letter.is_control()).collect()
     }
 
     /// Notes that the phase `name` ends now; it began where the one before it ended.
@@ -144,7 +186,12 @@ impl Board {
 
     /// The workload's first instruction runs about now.
     pub fn entered(&self) {
-        self.header().entered_ns.store(monotonic_ns(), Ordering::Release);
+        self.entered_at(monotonic_ns());
+    }
+
+    /// As [`Board::entered`], for a moment read before.
+    pub fn entered_at(&self, ns: u64) {
+        self.header().entered_ns.store(ns, Ordering::Release);
     }
 
     /// The workload ended about now.
@@ -318,9 +365,24 @@ mod tests {
         board.end_with_death(DeathCause::PageFault, Some(0x10), "page fault at 0x10");
         let Some(Exit::Death(death)) = board.exit() else { panic!("no death") };
         assert_eq!((death.cause, death.address), (DeathCause::PageFault, Some(0x10)));
-        let report = VmReport { guest_syscalls: 7, ..VmReport::default() };
+        let report = VmReport { guest_syscalls: Some(7), ..VmReport::default() };
         board.publish(&report);
         assert_eq!(board.report(), Some(report));
+    }
+
+    #[test]
+    fn the_consoles_last_words_are_kept() {
+        let board = Board::new().unwrap();
+        assert_eq!(board.console_text(), "");
+        board.console(b"one\r\n");
+        board.console(b"\x1b[31mtwo\n");
+        assert_eq!(board.console_text(), "one\n[31mtwo\n");
+        board.console(&[b'x'; CONSOLE - 4]);
+        board.console(b"end\n");
+        assert_eq!(board.console_text().len(), CONSOLE);
+        assert!(board.console_text().ends_with("xend\n"));
+        board.clear_console();
+        assert_eq!(board.console_text(), "");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! clock, as an image is pulled before it is run), *launch* a sandbox, *finish* it: wait, reap,
 //! tear down. Dropping a sandbox kills it and tears it down too.
 //!
-//! The three runtimes of ours are built by the [`launcher`], a small process of its own.
+//! The runtimes of ours are built by the [`launcher`], a small process of its own.
 
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -15,6 +15,7 @@ pub mod clone;
 pub mod container;
 pub mod external;
 pub mod launcher;
+pub mod linuxvm;
 pub mod microvm;
 pub mod null;
 pub mod open_files;
@@ -82,9 +83,9 @@ pub trait Runtime {
     fn name(&self) -> &str;
     /// Whether it works on this host; what it could not do although it works is a list of notes.
     fn check(&self) -> Result<Vec<String>, Unavailable>;
-    /// Files of the host that a launch reads beside those of its spec, such as a guest's kernel or an outside tool: what
-    /// a cold start does not find in the page cache.
-    fn host_files(&self) -> Vec<PathBuf> {
+    /// Files of the host that a launch of `spec` reads beside those that the spec names, such as a guest's kernel or
+    /// an outside tool: what a cold start does not find in the page cache.
+    fn host_files(&self, _spec: &LaunchSpec) -> Vec<PathBuf> {
         Vec::new()
     }
     /// Does, outside every clock, what all launches of `spec` share.
@@ -151,4 +152,6 @@ pub struct SandboxReport {
     pub cgroup_kernel_bytes: Option<u64>,
     /// What was left out or could not be done.
     pub notes: Vec<String>,
+    /// What a guest's Linux wrote to its log or console.
+    pub boot_log: Option<String>,
 }

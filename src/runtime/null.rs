@@ -80,6 +80,7 @@ impl Sandbox for NullSandbox {
             guest_clock: None,
             cgroup_peak_bytes: None,
             cgroup_kernel_bytes: None,
+            boot_log: None,
             notes: Vec::new(),
         })
     }

@@ -118,6 +118,9 @@ pub struct Measure {
     pub footprint: bool,
     /// Count the workload's system calls (slows each of them down).
     pub syscalls: bool,
+    /// Keep the log of a guest's Linux, which it hands over after the workload has ended.
+    #[serde(default)]
+    pub boot_log: bool,
 }
 
 /// Who runs in the sandbox.
@@ -174,6 +177,19 @@ pub struct LaunchSpec {
     /// It will be launched once only: nothing is made ahead for a next time.
     #[serde(default)]
     pub once: bool,
+    /// The Linux kernel of a guest; by default the newest that is known.
+    #[serde(default)]
+    pub kernel: Option<PathBuf>,
+    /// A guest unpacks its kernel itself, at every boot, as on hardware.
+    #[serde(default)]
+    pub guest_unpacks_kernel: bool,
+    /// The image of a disk that is the root of a Linux guest; it is never written to. [`Program::InRoot`] is then a path
+    /// on the disk, or a name to be looked for there.
+    #[serde(default)]
+    pub disk: Option<PathBuf>,
+    /// The standard streams of a Linux guest go by a virtio console, not by calls of init's to the VMM.
+    #[serde(default)]
+    pub virtio_console: bool,
 }
 
 impl LaunchSpec {
@@ -195,6 +211,10 @@ impl LaunchSpec {
             without: BTreeSet::new(),
             measure: Measure::default(),
             once: false,
+            kernel: None,
+            guest_unpacks_kernel: false,
+            disk: None,
+            virtio_console: false,
         }
     }
 }

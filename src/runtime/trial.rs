@@ -49,6 +49,8 @@ pub enum DeathCause {
     TripleFault,
     KvmInternalError,
     UnexpectedExit,
+    GuestPowerOff,
+    GuestRestart,
 }
 
 impl DeathCause {
@@ -65,6 +67,8 @@ impl DeathCause {
             GuestKernelPanic,
             TripleFault,
             KvmInternalError,
+            GuestPowerOff,
+            GuestRestart,
         ]
         .into_iter()
         .find(|cause| *cause as u32 == number)
@@ -259,6 +263,9 @@ pub struct Trial {
     pub wrong_output: Option<String>,
     /// Steps that were left out or could not be done, in words (no cgroup, no seccomp, …).
     pub notes: Vec<String>,
+    /// What the guest's Linux wrote to its log, with its own timestamps, where it was asked for or the guest died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_log: Option<String>,
     /// Both clocks of a VM whose VMM can read its guest's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guest_clock: Option<GuestClock>,

@@ -8,6 +8,7 @@
 pub mod boot;
 pub mod hypercall;
 pub mod layout;
+pub mod linux;
 
 pub use boot::{Area, AreaTable, BootInfo, ClockPage, KernelHeader};
 pub use hypercall::{DOORBELL, Hypercall, HypercallPage, Segment};

@@ -26,7 +26,7 @@ pub fn figure(title: &str, members: &[&Benchmark], marked: bool) -> Result<Figur
     let said =
         members.iter().take(8).map(|one| format!("{} {} {}", one.runtime, one.what, duration(one.median)));
     let alternative = format!("{title}: {}.", said.collect::<Vec<_>>().join(", "));
-    let svg = draw(frame.height(), &alternative, |area| {
+    let svg = draw(frame.height(), &alternative, frame.axis(&scale, "time"), |area| {
         frame.draw(area, &scale, duration)?;
         let mut y = frame.top + ROW / 2;
         let mut before: Option<&str> = None;
@@ -70,6 +70,7 @@ pub fn figure(title: &str, members: &[&Benchmark], marked: bool) -> Result<Figur
         title: title.to_owned(),
         caption: format!("Medians with 95 % intervals, by criterion. {axis}"),
         svg,
+        notes: Vec::new(),
         tables: Vec::new(),
     })
 }

@@ -44,7 +44,7 @@ pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, R
         rows.iter().map(|(cell, exit)| format!("{}: {} {}", cell.runtime, count(exit.count), exit.reason));
     let most = most.take(4).collect::<Vec<_>>().join("; ");
     let alternative = text!(language, "chart-exits-alternative", most = most);
-    let svg = draw(frames[0].height(), &alternative, |area| {
+    let svg = draw(frames[0].height(), &alternative, None, |area| {
         for (frame, panel) in frames.iter().zip(&panels) {
             draw_panel(area, frame, panel, &rows)?;
         }
@@ -74,6 +74,7 @@ pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, R
         title: text!(language, "table-exits"),
         caption: text!(language, "chart-exits-caption"),
         svg,
+        notes: Vec::new(),
         tables: vec![tables::exits(summary, language)],
     }))
 }

@@ -15,7 +15,7 @@ pub struct Axis {
     /// A tick's label.
     pub format: fn(f64) -> String,
     /// What it is.
-    pub title: &'static str,
+    pub title: String,
 }
 
 /// One line with what lies around it.
@@ -41,7 +41,7 @@ const APART: i32 = 19;
 
 /// Draws the lines; `alternative` tells the content to those who cannot see it.
 pub fn lines(alternative: &str, x: &Axis, y: &Axis, lines: &[Line]) -> Result<String, ReportError> {
-    draw(HEIGHT as u32, alternative, |area| {
+    draw(HEIGHT as u32, alternative, None, |area| {
         axes(area, x, y)?;
         let at = |point: &(f64, f64)| (x.pixel(point.0), y.height(point.1));
         let mut ends = Vec::new();
@@ -85,8 +85,8 @@ fn axes(area: &Area, x: &Axis, y: &Axis) -> Painted {
         area.draw(&PathElement::new([(at, bottom), (at, bottom + 4)], GRID.stroke_width(1)))?;
         area.draw_text(&(x.format)(tick), &centred, (at, bottom + 16))?;
     }
-    area.draw_text(x.title, &centred, ((LEFT + right) / 2, HEIGHT - 12))?;
-    write(area, y.title, (8, 12), Side::After, Size::Small, &MUTED)
+    area.draw_text(&x.title, &centred, ((LEFT + right) / 2, HEIGHT - 12))?;
+    write(area, &y.title, (8, 12), Side::After, Size::Small, &MUTED)
 }
 
 /// Writes the names beside the ends of their lines, pushed apart where those are near.

@@ -32,7 +32,7 @@ pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, R
     let scale = Scale::bytes(rows.iter().map(|(_, parts)| total(parts)).fold(0.0, f64::max));
     let frame = Frame::new(ROW * rows.len() as i32);
     let alternative = format!("{}. {}", text!(language, "table-memory"), words::memory(summary, language));
-    let svg = draw(frame.height(), &alternative, |area| {
+    let svg = draw(frame.height(), &alternative, None, |area| {
         frame.draw(area, &scale, bytes)?;
         for (row, (cell, parts)) in rows.iter().enumerate() {
             let middle = frame.top + ROW * row as i32 + ROW / 2 - 8;
@@ -45,8 +45,10 @@ pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, R
                 area.draw(&Rectangle::new([(from, middle - 11), (to, middle + 11)], colour.filled()))?;
                 sum += size;
             }
-            let words: Vec<_> =
+            let mut words: Vec<_> =
                 parts.iter().map(|(what, size, _)| format!("{what} {}", bytes(*size))).collect();
+            let given = cell.footprint.as_ref().and_then(|footprint| footprint.guest_configured);
+            words.extend(given.map(|given| text!(language, "chart-memory-given", size = bytes(given))));
             write(area, &words.join(" · "), (frame.left + 2, middle + 21), Side::After, Size::Small, &MUTED)?;
             let at = (frame.to - frame.right + 12, middle);
             write(area, &bytes(total(parts)), at, Side::After, Size::Label, &INK)?;
@@ -58,6 +60,7 @@ pub fn figure(summary: &Summary, language: Language) -> Result<Option<Figure>, R
         title: text!(language, "table-memory"),
         caption: text!(language, "chart-memory-caption"),
         svg,
+        notes: Vec::new(),
         tables: vec![tables::memory(summary, language)],
     }))
 }

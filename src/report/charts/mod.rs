@@ -7,7 +7,6 @@ mod lines;
 mod maintenance;
 mod memory;
 pub(super) mod paint;
-mod phases;
 mod scale;
 mod start_up;
 mod work;
@@ -31,15 +30,25 @@ pub struct Figure {
     pub caption: String,
     /// SVG, with a text alternative.
     pub svg: String,
+    /// What explains what it shows, one remark each.
+    pub notes: Vec<Note>,
     /// The data behind it.
     pub tables: Vec<Table>,
+}
+
+/// A remark on one thing in a chart.
+#[derive(Clone, Debug, Serialize)]
+pub struct Note {
+    /// What it is on.
+    pub term: String,
+    /// The remark.
+    pub text: String,
 }
 
 /// Every chart for which there is data, in the report's order.
 pub fn all(summary: &Summary, language: Language) -> Result<Vec<Figure>, ReportError> {
     let charts = [
         start_up::figure,
-        phases::figure,
         memory::figure,
         work::computing,
         work::other,

@@ -9,6 +9,7 @@ use std::error::Error;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use serde::Serialize;
 
 use super::super::error::ReportError;
 use super::super::format::plain;
@@ -58,10 +59,28 @@ pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Whatever a painter's step fails with.
 pub type Painted = Result<(), Box<dyn Error>>;
 
+/// The horizontal axis, for the page's script to read values off under the pointer.
+#[derive(Serialize)]
+pub struct Axis {
+    /// Pixel of the low end.
+    pub left: i32,
+    /// Pixel of the high end.
+    pub right: i32,
+    /// Value at the low end.
+    pub low: f64,
+    /// Value at the high end.
+    pub high: f64,
+    /// Equal distances are equal factors.
+    pub logarithmic: bool,
+    /// `time` for nanoseconds, or what follows the number.
+    pub unit: &'static str,
+}
+
 /// Draws a chart of [`WIDTH`] × `height`; `alternative` tells its content to those who cannot see it.
 pub fn draw(
     height: u32,
     alternative: &str,
+    axis: Option<Axis>,
     paint: impl FnOnce(&Area) -> Painted,
 ) -> Result<String, ReportError> {
     let mut svg = String::new();
@@ -81,7 +100,9 @@ pub fn draw(
         svg = svg.replace(&quoted_hex(stand_in), &format!("\"var(--runtime-{number})\""));
     }
     let label = minijinja::HtmlEscape(alternative);
-    Ok(svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\" "), 1))
+    let axis = axis.and_then(|axis| serde_json::to_string(&axis).ok());
+    let axis = axis.map_or(String::new(), |axis| format!(" data-axis=\"{}\"", minijinja::HtmlEscape(&axis)));
+    Ok(svg.replacen("<svg ", &format!("<svg role=\"img\" aria-label=\"{label}\"{axis} "), 1))
 }
 
 /// As `plotters` writes it. With its quotes it cannot occur in a text, where quotes are escaped.
@@ -141,7 +162,7 @@ mod tests {
 
     #[test]
     fn colours_follow_the_page_and_texts_are_escaped() {
-        let svg = draw(40, "a \"chart\" <b>", |area| {
+        let svg = draw(40, "a \"chart\" <b>", None, |area| {
             write(area, "<script>\"#010101\"", (5, 5), Side::After, Size::Label, &INK)?;
             area.draw(&Rectangle::new([(0, 0), (9, 9)], of_runtime("microvm").filled()))?;
             Ok(())

@@ -7,7 +7,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 
 use plotters::prelude::*;
 
-use super::paint::{Area, GRID, MUTED, Painted, Side, Size, WIDTH, write};
+use super::paint::{Area, Axis, GRID, MUTED, Painted, Side, Size, WIDTH, write};
 
 /// An axis that maps numbers to pixels.
 #[derive(Clone, Debug)]
@@ -50,6 +50,11 @@ impl Scale {
     pub fn around(low: f64, high: f64) -> Scale {
         let margin = ((high - low) * 0.08).max(high.abs() * 1e-6).max(1e-9);
         Scale { low: low - margin, high: high + margin, logarithmic: false, unit: 1.0 }
+    }
+
+    /// Every factor takes the same width.
+    pub fn is_logarithmic(&self) -> bool {
+        self.logarithmic
     }
 
     /// The place of a value, 0 at the low end and 1 at the high end; what lies outside stops there.
@@ -150,6 +155,13 @@ impl Frame {
     /// Height of the chart with its axis.
     pub fn height(&self) -> u32 {
         (self.bottom + AXIS) as u32
+    }
+
+    /// The axis as the page's script reads it; `unit` as in [`Axis::unit`].
+    pub fn axis(&self, scale: &Scale, unit: &'static str) -> Option<Axis> {
+        let (left, right) = (self.from + self.left, self.to - self.right);
+        let Scale { low, high, logarithmic, .. } = *scale;
+        Some(Axis { left, right, low, high, logarithmic, unit })
     }
 
     /// The pixel of a value.

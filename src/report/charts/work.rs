@@ -8,10 +8,10 @@ use super::super::format::ratio;
 use super::super::summary::Summary;
 use super::super::table::Table;
 use super::super::{tables, words};
-use super::Figure;
 use super::paint::{Area, BAND, INK, MUTED, Painted, Side, Size, draw, name, of_runtime, write};
 use super::scale::{Frame, Scale};
-use crate::language::{Language, text};
+use super::{Figure, Note};
+use crate::language::{Language, optional, text};
 use crate::results::{BASELINE, CONTROL, WorkloadKind};
 use crate::stats::Interval;
 
@@ -73,7 +73,7 @@ fn figure(
     let height = groups.iter().map(|group| LINE * group.points.len() as i32 + GAP).sum();
     let frame = Frame { left: 110, right: 180, ..Frame::new(height) };
     let alternative = text!(language, "chart-work-alternative", title = &title, said = alternative);
-    let svg = draw(frame.height(), &alternative, |area| {
+    let svg = draw(frame.height(), &alternative, frame.axis(&scale, "×"), |area| {
         frame.draw(area, &scale, ratio)?;
         let mut y = frame.top + GAP / 2;
         for group in &groups {
@@ -102,8 +102,21 @@ fn figure(
             text!(language, "chart-work-caption")
         },
         svg,
+        notes: explanations(&groups, language),
         tables,
     }))
+}
+
+/// What explains each workload's difference, or that there should be none.
+fn explanations(groups: &[Group], language: Language) -> Vec<Note> {
+    groups
+        .iter()
+        .filter_map(|group| {
+            let key = format!("workload-{}", group.workload);
+            let text = optional(language, &key, Some("explains"), &[])?;
+            Some(Note { term: group.workload.to_owned(), text })
+        })
+        .collect()
 }
 
 fn group<'a>(summary: &'a Summary, workload: &'a str) -> Option<Group<'a>> {

@@ -11,6 +11,7 @@ pub use work::{crossings, exits, work};
 
 use super::cell::{Cell, Estimate, Measured, Overhead, Relative};
 use super::format::{MISSING, bytes, bytes_range, duration, duration_range, ratio, ratio_range};
+use super::quality::percent;
 use super::summary::Summary;
 use super::table::{Entry, Table};
 use super::words::verdict_of_time;
@@ -41,7 +42,7 @@ pub fn start_up(summary: &Summary, language: Language) -> Table {
         table.rows.push(vec![
             named(summary, cell, language),
             Entry::new((cell.trials - cell.failed).to_string()),
-            time(cell.first_output.as_ref(), language),
+            or_invalid(time(cell.first_output.as_ref(), language), Some(cell), language),
             or_missing(first.map(|one| duration(one.p95))),
             or_missing(first.map(|one| duration_range(one.minimum, one.maximum))),
             time(cell.entered.as_ref(), language),
@@ -136,6 +137,16 @@ fn named(summary: &Summary, cell: &Cell, language: Language) -> Entry {
     Entry { text: summary.label(&cell.runtime), details }
 }
 
+/// What stands where a cell has no number since none of its trials can be trusted; the table of failed trials says why.
+pub(super) fn or_invalid(entry: Entry, cell: Option<&Cell>, language: Language) -> Entry {
+    match cell {
+        Some(cell) if cell.invalid.is_some() && entry == Entry::missing() => {
+            Entry::new(text!(language, "invalid"))
+        }
+        _ => entry,
+    }
+}
+
 /// Verdict and interval of a ratio.
 fn judged(relative: &Relative, language: Language) -> Vec<String> {
     let verdict = match relative.verdict {
@@ -143,7 +154,15 @@ fn judged(relative: &Relative, language: Language) -> Vec<String> {
         other => Some(verdict_of_time(other, language)),
     };
     let interval = relative.interval.map(|interval| ratio_range(interval.low, interval.high));
-    verdict.into_iter().chain(interval).collect()
+    let is_alike = relative.verdict == Verdict::NoMeasurableDifference;
+    let detectable = relative.detectable.filter(|_| is_alike).map(|size| {
+        text!(
+            language,
+            "detectable-detail",
+            size = text!(language, "detectable-from", percent = percent(size))
+        )
+    });
+    verdict.into_iter().chain(interval).chain(detectable).collect()
 }
 
 pub(super) fn time(measured: Option<&Measured>, language: Language) -> Entry {

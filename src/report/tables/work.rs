@@ -5,7 +5,7 @@ use super::super::format::{MISSING, count, duration, ratio, ratio_range, through
 use super::super::summary::Summary;
 use super::super::table::{Entry, Table};
 use super::super::words::workload_description;
-use super::{judged, named, shown_cells};
+use super::{judged, named, or_invalid, shown_cells};
 use crate::language::{Language, text};
 use crate::results::{CONTROL, WorkloadKind};
 
@@ -24,12 +24,18 @@ pub fn work(summary: &Summary, language: Language, of_kind: fn(WorkloadKind) -> 
             let cell = summary.cell(runtime, &workload.name)?;
             Some((cell, cell.work_time.as_ref()?))
         };
-        if !summary.runtimes.iter().any(|runtime| measured(runtime).is_some()) {
+        let own = |runtime: &str| summary.cell(runtime, &workload.name);
+        let is_told = |runtime: &String| {
+            measured(runtime).is_some() || own(runtime).is_some_and(|cell| cell.invalid.is_some())
+        };
+        if !summary.runtimes.iter().any(is_told) {
             continue;
         }
         let mut row = vec![Entry::with(&workload.name, workload_description(workload, language))];
         row.extend(summary.runtimes.iter().map(|runtime| {
-            let Some((cell, work)) = measured(runtime) else { return Entry::missing() };
+            let Some((cell, work)) = measured(runtime) else {
+                return or_invalid(Entry::missing(), own(runtime), language);
+            };
             let speed = throughput(work.estimate.median, &cell.unit);
             match &work.relative {
                 None => {

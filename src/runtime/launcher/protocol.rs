@@ -26,6 +26,8 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// A KVM virtual machine with a Linux kernel.
+    Linuxvm,
     /// The same, cloned from a snapshot.
     MicrovmClone,
 }
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Process => "process",
             Kind::Container => "container",
             Kind::Microvm => "microvm",
+            Kind::Linuxvm => "linuxvm",
             Kind::MicrovmClone => "microvm-clone",
         }
     }

@@ -16,12 +16,18 @@ const MOST_BYTES: u64 = 1 << 32;
 #[derive(Clone, Copy, Debug)]
 pub struct AddressSpace {
     root: u64,
+    levels: u32,
 }
 
 impl AddressSpace {
     /// The one whose top table is at guest physical address `root`.
     pub fn new(root: u64) -> AddressSpace {
-        AddressSpace { root }
+        AddressSpace::with_levels(root, 4)
+    }
+
+    /// The same with so many levels of tables: 4 or 5. `root` may hold bits besides the address, as CR3 does.
+    pub fn with_levels(root: u64, levels: u32) -> AddressSpace {
+        AddressSpace { root: root & ADDRESS, levels }
     }
 
     /// The program's memory at a virtual address: as much of it as is mapped for ring 3, in at most
@@ -47,13 +53,13 @@ impl AddressSpace {
     /// have the bits `needed`.
     fn segment(&self, memory: &GuestMemory, address: u64, bytes: u64, needed: u64) -> Result<Segment> {
         let mut table = self.root;
-        for level in (1..=4).rev() {
+        for level in (1..=self.levels).rev() {
             let span = PAGE << (9 * (level - 1));
             let entry = memory.read_u64(table.wrapping_add(address / span % 512 * 8))?;
             if entry & needed != needed {
                 return Err(OutOfBounds.into());
             }
-            if level == 1 || level == 2 && entry & LARGE != 0 {
+            if level == 1 || level <= 3 && entry & LARGE != 0 {
                 let within = address % span;
                 return Ok(Segment {
                     physical: (entry & ADDRESS & !(span - 1)) + within,

@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use std::fs::File;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -17,6 +18,9 @@ use vm_memory::{
 use guest_abi::Segment;
 use guest_abi::layout::{HOLE_START, PAGE, offset, physical};
 
+/// Copying so little takes less time than mapping it, and than the faults at its first use.
+const COPIED_UP_TO: usize = 4 * PAGE as usize;
+
 /// A VM's memory. It is mapped until the VMM's process ends.
 #[derive(Debug)]
 pub struct GuestMemory {
@@ -25,6 +29,10 @@ pub struct GuestMemory {
     kept: u64,
     regions: GuestMemoryMmap,
 }
+
+// SAFETY: the address is only used for mapping at the start, and for system calls on ranges that are checked; the
+// bytes are shared with the guest anyway, and accessed as `vm_memory` does.
+unsafe impl Sync for GuestMemory {}
 
 /// A part of a file that is mapped into guest memory.
 #[derive(Clone, Debug)]
@@ -46,7 +54,7 @@ pub struct OutOfBounds;
 
 impl GuestMemory {
     /// Reserves the addresses, with every byte zero, and maps files over them. A file is mapped
-    /// privately: what the guest writes stays in this VM. What lies below the offset `kept` is never released.
+    /// privately, and a small one copied: what the guest writes stays in this VM. What lies below the offset `kept` is never released.
     pub fn new(bytes: u64, kept: u64, windows: &[Window]) -> nix::Result<GuestMemory> {
         let size = NonZeroUsize::new(bytes as usize).ok_or(nix::Error::EINVAL)?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
@@ -60,6 +68,17 @@ impl GuestMemory {
                 return Err(nix::Error::ENOMEM);
             }
             let at = NonZeroUsize::new(base.as_ptr() as usize + *offset as usize);
+            if bytes.get() <= COPIED_UP_TO {
+                // SAFETY: as below; the slice is dropped before anything else refers to the mapping.
+                let target = unsafe {
+                    std::slice::from_raw_parts_mut(
+                        base.as_ptr().byte_add(*offset as usize).cast(),
+                        bytes.get(),
+                    )
+                };
+                file.read_exact_at(target, *file_offset).map_err(|_| nix::Error::EIO)?;
+                continue;
+            }
             let file_offset = libc::off_t::try_from(*file_offset).map_err(|_| nix::Error::EINVAL)?;
             // SAFETY: the range lies within the mapping just made, to which nothing refers yet.
             unsafe { mmap(at, bytes, rights, flags | MapFlags::MAP_FIXED, file.as_fd(), file_offset)? };
@@ -91,6 +110,11 @@ impl GuestMemory {
     /// Host addresses of all of it, and bytes.
     pub fn host_range(&self) -> (u64, u64) {
         (self.base.as_ptr() as u64, self.bytes)
+    }
+
+    /// All of it, for devices that find their buffers there.
+    pub fn regions(&self) -> &GuestMemoryMmap {
+        &self.regions
     }
 
     /// Reads a number. The guest may change it meanwhile; the value is one that it wrote.
