@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::launcher::recipe::{Launch, Recipe, Started};
 use super::spec::{LaunchSpec, Program};
@@ -19,7 +19,7 @@ use devices::Choice;
 use filesystem::FileSystem;
 use kernel::Kernel;
 use layout::*;
-use modules::{Module, Modules};
+use modules::Module;
 use processor::Processor;
 use root::Root;
 use vmm::Plan;
@@ -37,23 +37,31 @@ mod machine;
 mod modules;
 mod newc;
 mod ports;
+mod probe;
 mod processor;
 mod root;
 mod run_loop;
+mod threads;
 mod vmm;
 
 /// Linux itself needs some memory to come up.
 const LEAST_MEMORY: u64 = 64 << 20;
 /// What is left for Linux' own use, besides kernel and root.
 const KERNEL_RESERVE: u64 = 24 << 20;
+/// Room for init and a small program.
+const LEAST_ROOT: u64 = 1 << 20;
 
 /// Whether this host can boot Linux.
 ///
 /// # Errors
 /// What is missing, and how to get it.
 pub fn check() -> Result<Vec<String>, Unavailable> {
-    host::check()?;
-    Ok(Vec::new())
+    probe::boots()?;
+    let known = crate::kernel::Store::of_user().and_then(|store| crate::kernel::known::default(&store));
+    Ok(match known {
+        Ok(Some(_)) => Vec::new(),
+        _ => vec![format!("{NO_KERNEL}; {NO_KERNEL_FIX}")],
+    })
 }
 
 /// Opens the kernel and packs the root for `spec`.
@@ -76,15 +84,21 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     if let Some(program) = program.as_ref().filter(|_| spec.root.is_none()) {
         require_static(program)?;
     }
-    let path = spec
-        .kernel
-        .clone()
-        .ok_or_else(|| RuntimeError::BadSpec("no kernel; name one with --kernel".into()))?;
+    let path = kernel_of(spec)?;
     let low_end = memory_bytes.min(HOLE_START);
     let kernel = Kernel::open(&path, spec.guest_unpacks_kernel, low_end)?;
     let log = spec.measure.boot_log;
-    let most_bytes =
-        (low_end.min(kernel.ramdisk_end()).saturating_sub(kernel.end)).saturating_sub(KERNEL_RESERVE) / 2;
+    let end = low_end.min(kernel.ramdisk_end());
+    let most_bytes = end.saturating_sub(kernel.end + KERNEL_RESERVE) / 2;
+    if most_bytes < LEAST_ROOT {
+        return Err(RuntimeError::BadSpec(format!(
+            "{} leaves no room for a root in {} MiB of memory, of which it needs {} itself; give the guest more with \
+             --memory",
+            path.display(),
+            memory_bytes >> 20,
+            (kernel.end + KERNEL_RESERVE).div_ceil(1 << 20)
+        )));
+    }
     let file_system = disk.as_ref().map(|(_, file_system)| *file_system);
     let modules = modules(&path, spec.virtio_console, file_system)?;
     let root = Root::pack(spec, program.as_ref(), &modules, file_system, log, most_bytes)?;
@@ -92,7 +106,6 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         console: spec.virtio_console,
         disk: disk.map(|(image, _)| (image, Writes::Kept(memory_bytes))),
     };
-    let end = low_end.min(kernel.ramdisk_end());
     let ramdisk =
         boot::Ramdisk { address: (end - root.bytes.next_multiple_of(PAGE)) & !(PAGE - 1), bytes: root.bytes };
     let command_line =
@@ -106,6 +119,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         (COMMAND_LINE, line),
         (ACPI, acpi::tables(cpus, &devices.places())),
     ];
+    if !spec.boot_anyway {
+        probe::boots()?;
+    }
     let kvm = host::open()?;
     let processor = Processor::query(&kvm)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
@@ -129,6 +145,19 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
     unsafe { libc::malloc_trim(0) };
     Ok(Box::new(LinuxvmRecipe { plan }))
+}
+
+const NO_KERNEL: &str = "no Linux kernel is known that a guest could boot";
+const NO_KERNEL_FIX: &str = "get one with: isobench kernel fetch, or name a file with --kernel";
+
+/// The kernel that the spec names, or the default.
+fn kernel_of(spec: &LaunchSpec) -> Result<PathBuf, RuntimeError> {
+    if let Some(path) = &spec.kernel {
+        return Ok(path.clone());
+    }
+    let store = crate::kernel::Store::of_user()?;
+    let known = crate::kernel::known::default(&store)?;
+    Ok(known.ok_or_else(|| Unavailable { reason: NO_KERNEL.into(), fix: NO_KERNEL_FIX.into() })?)
 }
 
 /// Opens the image of a disk.
@@ -161,7 +190,7 @@ fn modules(kernel: &Path, console: bool, disk: Option<FileSystem>) -> Result<Vec
     if drivers.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(Modules::of(kernel)?.with_dependencies(&drivers)?)
+    modules::for_drivers(kernel, &drivers)
 }
 
 /// `KVM_GET_SREGS` and `KVM_SET_GUEST_DEBUG`.

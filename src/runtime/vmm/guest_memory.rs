@@ -26,8 +26,7 @@ pub struct GuestMemory {
     regions: GuestMemoryMmap,
 }
 
-// SAFETY: the address is only used for mapping at the start, and for system calls on ranges that are checked; the
-// bytes are shared with the guest anyway, and accessed as `vm_memory` does.
+// SAFETY: the memory is used by volatile accesses and system calls only, from any thread.
 unsafe impl Sync for GuestMemory {}
 
 /// A part of a file that is mapped into guest memory.
