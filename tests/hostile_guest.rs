@@ -34,7 +34,7 @@ fn end_of(attack: &str, options: &[&str]) -> String {
     let before = Snapshot::take();
     let mut command = isobench();
     command
-        .args(["run", "--runtime", "linuxvm", "--timeout", "300s", "--kernel"])
+        .args(["run", "--runtime", "linuxvm", "--boot-anyway", "--timeout", "300s", "--kernel"])
         .arg(hostile(folder.path()));
     for option in options {
         command.arg(option);
