@@ -12,6 +12,7 @@ mod doctor;
 mod export;
 mod image;
 mod interrupt;
+mod kernel;
 mod language;
 mod maintain;
 mod merge;
@@ -53,6 +54,7 @@ enum Command {
     Export(export::ExportArguments),
     Workloads(workloads::WorkloadsArguments),
     Image(image::ImageArguments),
+    Kernel(kernel::KernelArguments),
     Snapshot(snapshot::SnapshotArguments),
     Ps(runs::PsArguments),
     Logs(runs::LogsArguments),
@@ -90,6 +92,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Diff(arguments)) => diff::run(arguments),
         Some(Command::Doctor(arguments)) => doctor::run(arguments),
         Some(Command::Image(arguments)) => image::run(arguments),
+        Some(Command::Kernel(arguments)) => kernel::run(arguments),
         Some(Command::Snapshot(arguments)) => snapshot::run(arguments),
         Some(Command::Ps(arguments)) => runs::ps(arguments),
         Some(Command::Logs(arguments)) => runs::logs(arguments),

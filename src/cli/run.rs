@@ -237,7 +237,7 @@ fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>, Vec<
     }
     let mut notes = Vec::new();
     if arguments.runtime != "container" && spec.user.take().is_some_and(|user| user.uid != 0) {
-        notes.push("the guest has no users: the program runs as root of its own machine".into());
+        notes.push(format!("{} knows no users: the program runs as root of its sandbox", arguments.runtime));
     }
     Ok((spec, root, notes))
 }

@@ -28,6 +28,7 @@ areas![
     "minute",
     "page",
     "phases",
+    "quality",
     "tables",
     "timeline",
     "words",

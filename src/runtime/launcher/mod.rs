@@ -13,6 +13,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -179,6 +180,13 @@ impl Runtime for OwnRuntime<'_> {
             Ok(Reply::Checked(Err((reason, fix)))) => Err(Unavailable { reason, fix }),
             Ok(other) => Err(lost(format!("it answered {other:?}"))),
             Err(error) => Err(lost(error.to_string())),
+        }
+    }
+
+    fn host_files(&self, spec: &LaunchSpec) -> Vec<PathBuf> {
+        match self.kind {
+            Kind::Linuxvm => crate::runtime::linuxvm::host_files(spec),
+            _ => Vec::new(),
         }
     }
 

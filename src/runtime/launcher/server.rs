@@ -392,7 +392,7 @@ impl Running {
             report.crossings.kvm_stats = vm.kvm_stats;
             report.crossings.guest_syscalls = vm.guest_syscalls;
             report.crossings.missing_calls = vm.missing_calls;
-            report.guest_memory = Some(vm.memory);
+            report.guest_memory = vm.memory;
             report.guest_clock = vm.guest_clock;
             report.notes.extend(vm.notes);
         }
