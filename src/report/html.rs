@@ -14,10 +14,10 @@ use super::embed::{self, Embedded};
 use super::error::ReportError;
 use super::format::shell;
 use super::minute::Minute;
-use super::summary::{self, MARK, Summary};
+use super::summary::{MARK, Summary};
 use super::table::Table;
 use super::timeline::Lanes;
-use super::{quality, tables, words};
+use super::{quality, reference, tables, words};
 use crate::language::{self, Language, text};
 
 /// The templates. Names end in `.html`, so that everything is escaped unless it is marked safe.
@@ -133,7 +133,9 @@ fn body(
         longest => words::longest_phases(summary, language),
         phases => tables::phases(summary, language),
         scale,
-        unmeasured => unmeasured(summary, !scale.is_empty(), language),
+        unmeasured => unmeasured(!scale.is_empty(), language),
+        tools => reference::tools(summary, language),
+        references => reference::tables(summary, language),
         runtimes => runtimes(summary),
         raw_columns => raw_columns(language),
         host_line => words::host_line(&summary.host, language),
@@ -192,7 +194,7 @@ struct Unmeasured {
 }
 
 /// What other experiments measure, or other runtimes would show.
-fn unmeasured(summary: &Summary, has_scale: bool, language: Language) -> Vec<Unmeasured> {
+fn unmeasured(has_scale: bool, language: Language) -> Vec<Unmeasured> {
     let isolation = Unmeasured {
         id: "isolation",
         title: text!(language, "isolation-title"),
@@ -205,17 +207,7 @@ fn unmeasured(summary: &Summary, has_scale: bool, language: Language) -> Vec<Unm
         text: text!(language, "scale-text"),
         command: "isobench density && isobench report reports/latest/results.json --density reports/density/density.json",
     };
-    let reference = Unmeasured {
-        id: "reference",
-        title: text!(language, "reference-title"),
-        text: text!(language, "reference-text"),
-        command: "isobench compare --runtimes container,microvm,bwrap,runc,docker",
-    };
-    let has_reference = summary.runtimes.iter().any(|runtime| !summary::is_own(runtime));
-    [Some(isolation), (!has_scale).then_some(scale), (!has_reference).then_some(reference)]
-        .into_iter()
-        .flatten()
-        .collect()
+    [Some(isolation), (!has_scale).then_some(scale)].into_iter().flatten().collect()
 }
 
 /// A runtime that the reader can hide.

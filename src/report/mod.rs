@@ -23,6 +23,7 @@ pub mod merge;
 pub mod minute;
 pub mod phases;
 pub mod quality;
+pub mod reference;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;
