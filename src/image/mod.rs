@@ -15,6 +15,7 @@ mod layout;
 mod load;
 mod name;
 mod pax;
+mod pipeline;
 mod run;
 mod save;
 mod source;

@@ -14,6 +14,9 @@ pub enum KernelError {
         /// What is wrong with it, in one clause, and what would be right.
         problem: String,
     },
+    /// None could be fetched.
+    #[error("{0}")]
+    Fetch(String),
     /// The operating system refused something.
     #[error("{step}: {source}")]
     Io {

@@ -63,6 +63,8 @@ pub struct Segment {
     pub file_bytes: u64,
 }
 
+/// Kernels run in the upper half of virtual addresses, programs in the lower.
+const UPPER_HALF: u64 = 1 << 63;
 /// Where the setup header is, and its magic number.
 const HEADER_AT: u64 = 0x1f1;
 const HEADER_MAGIC: u32 = 0x5372_6448;
@@ -206,6 +208,7 @@ fn read_elf(file: &File, file_bytes: u64, start: &[u8]) -> Result<Elf, String> {
     let mut table = vec![0; table_bytes];
     file.read_exact_at(&mut table, header.e_phoff).map_err(|_| damaged())?;
     let mut elf = Elf { entry: header.e_entry, ..Elf::default() };
+    let mut upper_half = false;
     for entry in SegmentTable::new(LittleEndian, Class::ELF64, &table).iter() {
         let inside = entry.p_offset.checked_add(entry.p_filesz).is_some_and(|end| end <= file_bytes);
         match entry.p_type {
@@ -214,6 +217,7 @@ fn read_elf(file: &File, file_bytes: u64, start: &[u8]) -> Result<Elf, String> {
                 if !inside || entry.p_filesz > entry.p_memsz || end.is_none() {
                     return Err(damaged());
                 }
+                upper_half |= entry.p_vaddr >= UPPER_HALF;
                 elf.segments.push(Segment {
                     physical: entry.p_paddr,
                     bytes: entry.p_memsz,
@@ -229,15 +233,18 @@ fn read_elf(file: &File, file_bytes: u64, start: &[u8]) -> Result<Elf, String> {
             _ => {}
         }
     }
-    if elf
-        .segments
-        .iter()
-        .any(|segment| (segment.physical..segment.physical + segment.file_bytes).contains(&elf.entry))
-    {
-        Ok(elf)
-    } else {
-        Err("is an ELF program, not a kernel: its entry is no physical address that it loads".into())
+    let inside =
+        |segment: &Segment| (segment.physical..segment.physical + segment.file_bytes).contains(&elf.entry);
+    if !upper_half && elf.pvh_entry.is_none() {
+        return Err("is an ELF program, not a kernel".into());
     }
+    if !elf.segments.iter().any(inside) {
+        return Err(
+            "is an ELF file, but not one that can be loaded as a kernel: its entry is no physical address"
+                .into(),
+        );
+    }
+    Ok(elf)
 }
 
 fn pvh_entry(notes: &[u8], align: usize) -> Option<u32> {
@@ -276,5 +283,125 @@ impl BzImage {
     pub fn end(&self) -> u64 {
         let needed = u64::from(self.header.init_size).max(self.loaded_bytes);
         self.address().saturating_add(needed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(content: &[u8]) -> Result<KernelImage, String> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        KernelImage::read(&file, Path::new("FILE")).map_err(|error| error.to_string())
+    }
+
+    /// The smallest bzImage that is accepted: one sector of setup, 1024 bytes of kernel.
+    fn bzimage() -> Vec<u8> {
+        let header = setup_header {
+            setup_sects: 1,
+            header: HEADER_MAGIC,
+            version: 0x020f,
+            xloadflags: HAS_64_BIT_ENTRY,
+            payload_offset: 0x200,
+            payload_length: 0x200,
+            pref_address: 0x100_0000,
+            init_size: 0x10_0000,
+            kernel_version: 0x100,
+            ..setup_header::default()
+        };
+        let mut content = vec![0; 2048];
+        content[HEADER_AT as usize..][..size_of::<setup_header>()].copy_from_slice(header.as_slice());
+        content[0x300..0x30c].copy_from_slice(b"6.1.0-test x");
+        content
+    }
+
+    /// A vmlinux with one segment at 16 MiB and a PVH note.
+    fn vmlinux() -> Vec<u8> {
+        let mut content = b"\x7fELF\x02\x01\x01".to_vec();
+        content.resize(16, 0);
+        content.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+        for word in [0x100_0000u64, 64, 0] {
+            content.extend(word.to_le_bytes());
+        }
+        content.extend([0, 0, 0, 0, 64, 0, 56, 0, 2, 0, 64, 0, 0, 0, 0, 0]);
+        for (kind, offset, bytes, align) in [(1u32, 0x200u64, 0x100u64, 0x1000u64), (4, 0x180, 24, 4)] {
+            content.extend(kind.to_le_bytes());
+            content.extend(5u32.to_le_bytes());
+            for word in [offset, 0xffff_ffff_8100_0000, 0x100_0000, bytes, bytes + 0x1000, align] {
+                content.extend(word.to_le_bytes());
+            }
+        }
+        content.resize(0x180, 0);
+        for word in [4u32, 8, 18] {
+            content.extend(word.to_le_bytes());
+        }
+        content.extend(b"Xen\0");
+        content.extend(0x100_0040u64.to_le_bytes());
+        content.resize(0x300, 0);
+        content
+    }
+
+    #[test]
+    fn a_bzimage_tells_where_its_parts_are() {
+        let Ok(KernelImage::BzImage(image)) = read(&bzimage()) else { panic!("no bzImage") };
+        assert_eq!((image.loaded_at, image.loaded_bytes), (1024, 1024));
+        assert_eq!((image.payload_at, image.payload_bytes), (1536, 512));
+        assert_eq!((image.address(), image.end()), (0x100_0000, 0x110_0000));
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bzimage()).unwrap();
+        assert_eq!(KernelImage::BzImage(image).release(&file).as_deref(), Some("6.1.0-test"));
+    }
+
+    #[test]
+    fn a_vmlinux_tells_its_segments_and_its_entries() {
+        let Ok(KernelImage::Elf(elf)) = read(&vmlinux()) else { panic!("{:?}", read(&vmlinux())) };
+        assert_eq!((elf.entry, elf.pvh_entry), (0x100_0000, Some(0x100_0040)));
+        let segment = Segment { physical: 0x100_0000, bytes: 0x1100, file_at: 0x200, file_bytes: 0x100 };
+        assert_eq!((elf.segments.as_slice(), elf.end()), (&[segment][..], 0x100_1100));
+    }
+
+    #[test]
+    fn what_is_no_kernel_is_named() {
+        let mut old = bzimage();
+        old[0x206..0x208].copy_from_slice(&0x0208u16.to_le_bytes());
+        let mut narrow = bzimage();
+        narrow[0x236] = 0;
+        let mut arm = vmlinux();
+        arm[18] = 183;
+        let mut outside = vmlinux();
+        outside[24] = 1;
+        outside[27] = 9;
+        for (content, words) in [
+            (&b""[..], "is empty"),
+            (b"#!/bin/sh\n", "is a script"),
+            (b"\x1f\x8b\x08", "is a gzip archive"),
+            (&[0; 4096], "is something else"),
+            (&old, "boot protocol 2.08"),
+            (&narrow, "is a 32-bit kernel"),
+            (&bzimage()[..1400], "was cut off"),
+            (&arm, "is for 64-bit ARM"),
+            (&vmlinux()[..0x280], "damaged"),
+            (&outside, "its entry is no physical address"),
+        ] {
+            let problem = read(content).expect_err(words);
+            assert!(problem.contains(words) && problem.lines().count() == 1, "{problem}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damage_is_survived(elf in any::<bool>(), damage in proptest::collection::vec((0usize..0x300, any::<u8>()), 1..8)) {
+            let mut content = if elf { vmlinux() } else { bzimage() };
+            for (at, byte) in damage {
+                content[at] = byte;
+            }
+            if let Ok(KernelImage::Elf(elf)) = read(&content) {
+                prop_assert!(elf.segments.iter().all(|segment| segment.file_at + segment.file_bytes <= content.len() as u64));
+            }
+        }
     }
 }

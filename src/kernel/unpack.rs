@@ -243,3 +243,128 @@ fn unpack_lzo(mut input: impl Read, output: &mut impl Write) -> io::Result<()> {
         output.write_all(block.get(..unpacked).unwrap_or_default())?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What compresses well, and more than one block of every format.
+    fn content(bytes: usize) -> Vec<u8> {
+        let mut content = b"\x7fELF".to_vec();
+        content.extend((0..bytes as u32).map(|at| (at.wrapping_mul(at) >> 11) as u8 & 0x3f));
+        content
+    }
+
+    fn packed(packing: Packing, content: &[u8]) -> Vec<u8> {
+        match packing {
+            Packing::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(content).unwrap();
+                encoder.finish().unwrap()
+            }
+            Packing::Bzip2 => {
+                let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+                encoder.write_all(content).unwrap();
+                encoder.finish().unwrap()
+            }
+            Packing::Lzma => {
+                let options = lzma_rust2::LzmaOptions::with_preset(1);
+                let mut encoder = lzma_rust2::LzmaWriter::new_use_header(Vec::new(), &options, None).unwrap();
+                encoder.write_all(content).unwrap();
+                encoder.finish().unwrap()
+            }
+            Packing::Xz => {
+                // Linux' build filters calls of x86 code.
+                let mut options = lzma_rust2::XzOptions::with_preset(1);
+                options.prepend_pre_filter(lzma_rust2::filter::FilterType::BcjX86, 0);
+                let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+                encoder.write_all(content).unwrap();
+                encoder.finish().unwrap()
+            }
+            Packing::Lzo => lzop(content),
+            Packing::Lz4 => {
+                let mut packed = vec![0x02, 0x21, 0x4c, 0x18];
+                for block in content.chunks(LZ4_BLOCK) {
+                    let block = lz4_flex::block::compress(block);
+                    packed.extend((block.len() as u32).to_le_bytes());
+                    packed.extend(block);
+                }
+                packed
+            }
+            Packing::Zstd => zstd::encode_all(content, 1).unwrap(),
+            Packing::Plain => content.to_vec(),
+        }
+    }
+
+    /// As lzop writes: version 0x1030, no filter, no name, no checksums but the header's.
+    fn lzop(content: &[u8]) -> Vec<u8> {
+        let mut packed = b"\x89LZO\x00\x0d\x0a\x1a\x0a".to_vec();
+        packed.extend([0x10, 0x30, 0x20, 0x80, 0x09, 0x40, 3, 9]);
+        packed.extend([0; 16]);
+        packed.push(0);
+        packed.extend([0; 4]);
+        for block in content.chunks(256 << 10) {
+            let small = lzokay::compress::compress(block).unwrap();
+            let data = if small.len() < block.len() { &small } else { block };
+            packed.extend((block.len() as u32).to_be_bytes());
+            packed.extend((data.len() as u32).to_be_bytes());
+            packed.extend([0; 4]);
+            packed.extend(data);
+        }
+        packed.extend([0; 4]);
+        packed
+    }
+
+    const ALL: [Packing; 8] = [
+        Packing::Gzip,
+        Packing::Bzip2,
+        Packing::Lzma,
+        Packing::Xz,
+        Packing::Lzo,
+        Packing::Lz4,
+        Packing::Zstd,
+        Packing::Plain,
+    ];
+
+    #[test]
+    fn every_format_is_unpacked() {
+        let content = content(300 << 10);
+        for packing in ALL {
+            let packed = packed(packing, &content);
+            assert_eq!(Packing::of(&packed), Some(packing));
+            let mut unpacked = Vec::new();
+            unpack_stream(packing, &packed[..], content.len() as u64, &mut unpacked).unwrap();
+            assert!(unpacked == content, "{packing:?}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_is_not_as_long_as_it_says_is_refused() {
+        let content = content(1000);
+        for packing in ALL.into_iter().filter(|packing| *packing != Packing::Plain) {
+            let packed = packed(packing, &content);
+            for wrong in [content.len() as u64 - 1, content.len() as u64 + 1] {
+                let outcome = unpack_stream(packing, &packed[..], wrong, &mut Vec::new());
+                assert!(outcome.is_err(), "{packing:?} {wrong}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Damaged, it gives an error or something of the right size, and never more than it says.
+        #[test]
+        fn damage_is_survived(which in 0usize..7, at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>()) {
+            let packing = ALL[which];
+            let content = content(2000);
+            let mut packed = packed(packing, &content);
+            let at = at.index(packed.len());
+            packed[at] = byte;
+            packed.truncate(cut.index(packed.len()) + 1);
+            let mut unpacked = Vec::new();
+            let outcome = unpack_stream(packing, &packed[..], content.len() as u64, &mut unpacked);
+            prop_assert!(unpacked.len() <= content.len());
+            prop_assert!(outcome.is_err() || unpacked.len() == content.len());
+        }
+    }
+}

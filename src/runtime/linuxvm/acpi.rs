@@ -132,3 +132,36 @@ fn description(devices: &[VirtioDevice]) -> Sdt {
     table.append_slice(&code);
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sum of all bytes of a table is 0 (ACPI 6.5, 5.2.6).
+    fn sum(bytes: &[u8]) -> u8 {
+        bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
+    }
+
+    #[test]
+    fn every_table_is_found_and_its_checksum_is_right() {
+        let device = VirtioDevice { address: 0xd000_0000, bytes: 0x1000, interrupt: 5 };
+        let tables = tables(3, &[device]);
+        let word = |at: usize| u32::from_le_bytes(tables[at..at + 4].try_into().unwrap()) as usize;
+        let table = |address: usize| {
+            let at = address - ACPI as usize;
+            &tables[at..at + word(at + 4)]
+        };
+        assert_eq!((&tables[..8], sum(&tables[..20])), (&b"RSD PTR "[..], 0));
+        let root = word(24);
+        assert_eq!((&table(root)[..4], sum(table(root))), (&b"XSDT"[..], 0));
+        let listed: Vec<usize> =
+            (36..table(root).len()).step_by(8).map(|at| word(root - ACPI as usize + at)).collect();
+        let names: Vec<&[u8]> = listed.iter().map(|address| &table(*address)[..4]).collect();
+        assert_eq!(names, [b"FACP", b"APIC"]);
+        assert!(listed.iter().all(|address| sum(table(*address)) == 0));
+        // Three processors of 8 bytes and an I/O APIC of 12 behind the header of 44.
+        assert_eq!(table(listed[1]).len(), 44 + 3 * 8 + 12);
+        let dsdt = word(listed[0] - ACPI as usize + 140);
+        assert_eq!((&table(dsdt)[..4], sum(table(dsdt))), (&b"DSDT"[..], 0));
+    }
+}

@@ -129,3 +129,48 @@ pub fn set_long_mode(sregs: &mut kvm_sregs) {
     sregs.cr0 |= PG_PE;
     sregs.efer |= LMA_LME;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_map_leaves_out_firmware_and_hole() {
+        let ramdisk = Ramdisk { address: 0x800_0000, bytes: 100 };
+        let bytes = parameters(None, "quiet", ramdisk, 5 << 30);
+        assert_eq!(bytes.len(), 4096);
+        let mut read = boot_params::default();
+        read.as_mut_slice().copy_from_slice(&bytes);
+        let map: Vec<_> = read.e820_table[..read.e820_entries.into()]
+            .iter()
+            .map(|entry| (entry.addr, entry.addr + entry.size, entry.r#type))
+            .collect();
+        assert_eq!(
+            map,
+            [
+                (0, LOW_END, E820_RAM),
+                (LOW_END, HIGH_START, E820_RESERVED),
+                (HIGH_START, HOLE_START, E820_RAM),
+                (4 << 30, 6 << 30, E820_RAM)
+            ]
+        );
+        let header = read.hdr;
+        assert_eq!(({ header.ramdisk_image }, { header.ramdisk_size }), (0x800_0000, 100));
+    }
+
+    #[test]
+    fn the_page_tables_map_every_address_to_itself() {
+        let tables = page_tables();
+        let word = |at: u64| u64::from_le_bytes(tables[at as usize..][..8].try_into().unwrap());
+        let walk = |address: u64| {
+            let mut table = 0;
+            for shift in [39, 30] {
+                table = (word(table + (address >> shift & 511) * 8) & !0xfff) - PAGE_TABLES;
+            }
+            (word(table + (address >> 21 & 511) * 8) & !0x1f_ffff) | address & 0x1f_ffff
+        };
+        for address in [0, BOOT_PARAMETERS, 0x100_0000, 0xffff_ffff] {
+            assert_eq!(walk(address), address);
+        }
+    }
+}

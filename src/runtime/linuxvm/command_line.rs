@@ -8,8 +8,9 @@ use super::layout::COMMAND_LINE_BYTES;
 /// What every guest is told, and why (Linux Documentation/admin-guide/kernel-parameters.txt).
 const ALWAYS: [&str; 10] = [
     "console=ttyS0",
-    // Every byte on the serial port is two exits; the log is read at the end where it is wanted.
-    "quiet",
+    // Every byte on the serial port is two exits: only a panic is worth that. The log is read at the end where
+    // it is wanted.
+    "loglevel=1",
     // A panic restarts at once, and only such a restart is a warm one: so the VMM can tell.
     "panic=-1",
     "reboot=panic_warm,a",
@@ -37,4 +38,16 @@ pub fn command_line(known_address: bool) -> Result<String, String> {
         insert("nokaslr")?;
     }
     line.as_cstring().map(|line| line.to_string_lossy().into_owned()).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_can_be_told_from_a_restart() {
+        let line = command_line(true).unwrap();
+        assert!(line.contains("panic=-1 reboot=panic_warm,a ") && line.ends_with(" nokaslr"), "{line}");
+        assert!(!command_line(false).unwrap().contains("nokaslr"));
+    }
 }

@@ -10,8 +10,8 @@ const PAGE: u64 = 4096;
 const HEADER: u64 = 110;
 /// Linux takes names of at most so many bytes, the zero at their end included (`PATH_MAX`).
 const MOST_NAME: u64 = 4096;
-/// A file from here on is mapped; every mapping takes time at every start.
-const MAPPED_FROM: u64 = 256 << 10;
+/// A file from here on is mapped; every mapping takes time at every start, and its pages are small.
+const MAPPED_FROM: u64 = 4 << 20;
 const FOLDER: u32 = 0o40000;
 
 /// What an entry says about itself.
@@ -158,5 +158,97 @@ impl<W: Write + Seek> Newc<W> {
         io::copy(&mut io::repeat(0).take(bytes), &mut self.output)?;
         self.at += bytes;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Name, mode and where the content is, of every entry, as Linux reads them (init/initramfs.c).
+    fn entries(archive: &[u8]) -> Vec<(String, u32, u64, u64)> {
+        let mut entries = Vec::new();
+        let mut at = 0;
+        loop {
+            let header = std::str::from_utf8(&archive[at..at + HEADER as usize]).unwrap();
+            assert!(header.starts_with("070701"));
+            let field =
+                |index: usize| u32::from_str_radix(&header[6 + 8 * index..14 + 8 * index], 16).unwrap();
+            let (mode, bytes, name_bytes) = (field(1), u64::from(field(6)), field(11) as usize);
+            assert!(name_bytes as u64 <= MOST_NAME);
+            let name = &archive[at + HEADER as usize..][..name_bytes];
+            assert_eq!(name.last(), Some(&0));
+            let name = String::from_utf8(name.split(|byte| *byte == 0).next().unwrap().to_vec()).unwrap();
+            let content = (at + HEADER as usize + name_bytes).next_multiple_of(4) as u64;
+            if name == "TRAILER!!!" {
+                return entries;
+            }
+            entries.push((name, mode, content, bytes));
+            at = (content + bytes).next_multiple_of(4) as usize;
+        }
+    }
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    proptest! {
+        /// Whatever comes before them, large files lie at pages, and the archive with the files mapped over it
+        /// holds what was put in.
+        #[test]
+        fn what_is_put_in_is_there(
+            files in proptest::collection::vec((1usize..60, prop_oneof![8 => 0usize..5000, 2 => 4_190_000usize..4_200_000]), 1..8),
+        ) {
+            let mut archive = Newc::new(Cursor::new(Vec::new()));
+            let attributes = Attributes { mode: 0o100_644, links: 1, ..Attributes::default() };
+            let content = |index: usize, bytes: usize| vec![index as u8 + 1; bytes];
+            for (index, (name, bytes)) in files.iter().enumerate() {
+                let name = format!("{index}{}", "x".repeat(*name));
+                archive.add_file(name.as_bytes(), attributes, file(&content(index, *bytes)), *bytes as u64).unwrap();
+            }
+            let (output, bytes, mapped) = archive.finish().unwrap();
+            let mut output = output.into_inner();
+            output.resize(bytes as usize, 0);
+            for part in &mapped {
+                prop_assert!(part.at.is_multiple_of(PAGE) && part.bytes.is_multiple_of(PAGE) && part.bytes > 0);
+                let range = part.at as usize..(part.at + part.bytes) as usize;
+                prop_assert!(output[range.clone()].iter().all(|byte| *byte == 0));
+                std::os::unix::fs::FileExt::read_exact_at(&*part.file, &mut output[range], 0).unwrap();
+            }
+            let found = entries(&output);
+            let found: Vec<_> = found.iter().filter(|entry| entry.0 != ".").collect();
+            prop_assert_eq!(found.len(), files.len());
+            for (index, ((_, wanted), (name, mode, at, bytes))) in files.iter().zip(found).enumerate() {
+                prop_assert!(name.starts_with(&index.to_string()));
+                prop_assert_eq!((*mode, *bytes as usize), (0o100_644, *wanted));
+                prop_assert!(output[*at as usize..][..*wanted] == content(index, *wanted));
+            }
+        }
+    }
+
+    #[test]
+    fn what_newc_cannot_hold_is_refused() {
+        let mut archive = Newc::new(Cursor::new(Vec::new()));
+        let attributes = Attributes::default();
+        assert!(archive.add(&[b'x'; 5000], attributes, b"").is_err());
+        let large = tempfile::tempfile().unwrap();
+        large.set_len(5 << 30).unwrap();
+        assert!(archive.add_file(b"large", attributes, large, 5 << 30).is_err());
+    }
+
+    #[test]
+    fn a_file_that_has_become_shorter_is_filled_up() {
+        let mut archive = Newc::new(Cursor::new(Vec::new()));
+        archive.add_file(b"short", Attributes::default(), file(b"abc"), 10).unwrap();
+        archive.add(b"next", Attributes::default(), b"content").unwrap();
+        let (output, ..) = archive.finish().unwrap();
+        let found = entries(&output.into_inner());
+        assert_eq!(found.iter().map(|entry| entry.3).collect::<Vec<_>>(), [10, 7]);
     }
 }
