@@ -135,7 +135,7 @@ fn the_list_of_workloads_names_each() {
     let text = String::from_utf8(output.stdout).unwrap();
     for name in [
         "noop", "int", "float", "sha256", "compress", "sort", "stream", "chase", "touch", "syscall", "clock",
-        "files", "probe",
+        "files", "probe", "serve",
     ] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing:\n{text}");
     }
@@ -153,6 +153,7 @@ fn help_has_examples_on_every_command() {
         &["merge", "--help"],
         &["doctor", "--help"],
         &["workloads", "--help"],
+        &["maintain", "--help"],
     ] {
         let output = isobench().args(command).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
