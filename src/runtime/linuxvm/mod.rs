@@ -48,6 +48,9 @@ mod vmm;
 const LEAST_MEMORY: u64 = 64 << 20;
 /// What is left for Linux' own use, besides kernel and root.
 const KERNEL_RESERVE: u64 = 24 << 20;
+/// An initramfs up to here is copied into guest memory, whose large pages cost the guest few faults; a larger one is
+/// mapped, and shared by all guests.
+const LARGEST_COPY: u64 = 16 << 20;
 /// Room for init and a small program.
 const LEAST_ROOT: u64 = 1 << 20;
 
@@ -125,14 +128,18 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
     let kvm = host::open()?;
     let processor = Processor::query(&kvm)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
-    let mut windows = kernel.mapped;
-    windows.extend(root.windows(ramdisk.address));
+    let mut loaded = kernel.loaded;
+    let mut windows = root.windows(ramdisk.address);
+    if root.bytes <= LARGEST_COPY {
+        loaded.extend(windows.drain(..1));
+    }
     let plan = Plan {
         kvm,
         windows,
+        loaded,
         entry: kernel.entry,
         unpacked_entry: kernel.unpacked_entry,
-        written: written.into_iter().chain(kernel.copied).collect(),
+        written,
         memory_bytes,
         cpus,
         processor,
@@ -191,6 +198,13 @@ fn modules(kernel: &Path, console: bool, disk: Option<FileSystem>) -> Result<Vec
         return Ok(Vec::new());
     }
     modules::for_drivers(kernel, &drivers)
+}
+
+/// The files of the host that a launch of `spec` reads beside those of the spec: the kernel, packed and unpacked.
+pub fn host_files(spec: &LaunchSpec) -> Vec<PathBuf> {
+    let kernel = kernel_of(spec).ok();
+    let unpacked = kernel.as_deref().and_then(crate::kernel::unpacked::kept);
+    kernel.into_iter().chain(unpacked).collect()
 }
 
 /// `KVM_GET_SREGS` and `KVM_SET_GUEST_DEBUG`.

@@ -83,6 +83,12 @@ impl<'a> Guest<'a> {
                     let number = <[u8; 4]>::try_from(data).map_or(0, u32::from_le_bytes);
                     self.call(number, vcpu)
                 }
+                Ok(VcpuExit::Shutdown) => ("shutdown", died(by_triple_fault(rip(vcpu)))),
+                Ok(VcpuExit::InternalError) => {
+                    // SAFETY: for this exit reason KVM has filled in the `internal` member.
+                    let suberror = unsafe { vcpu.get_kvm_run().__bindgen_anon_1.internal.suberror };
+                    ("internal_error", died(by_internal_error(suberror, rip(vcpu))))
+                }
                 Ok(exit) => self.answer(exit),
                 Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {
                     ("interrupted", Next::Run)
@@ -149,8 +155,6 @@ impl<'a> Guest<'a> {
             },
             VcpuExit::Debug(_) => ("debug", Next::Unpacked),
             VcpuExit::Intr => ("interrupted", Next::Run),
-            VcpuExit::Shutdown => ("shutdown", died(by_triple_fault(None))),
-            VcpuExit::InternalError => ("internal_error", died(by_internal_error(0, None))),
             VcpuExit::FailEntry(reason, _) => (
                 "fail_entry",
                 died(by_unexpected_exit(&format!("KVM_EXIT_FAIL_ENTRY (reason {reason:#x})"), None)),
@@ -194,6 +198,10 @@ impl<'a> Guest<'a> {
             message: format!("the guest's Linux panicked: {said}"),
         }
     }
+}
+
+fn rip(vcpu: &VcpuFd) -> Option<u64> {
+    vcpu.get_regs().ok().map(|regs| regs.rip)
 }
 
 fn died(death: Death) -> Next {

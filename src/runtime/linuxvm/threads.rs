@@ -111,7 +111,7 @@ impl Vm<'_> {
             kvm_stats: report::kvm_stats(self.vm, &self.vcpus, &mut notes),
             guest_syscalls: None,
             missing_calls: Vec::new(),
-            memory: report::memory(self.guest.memory, self.memory_bytes, resident, &mut notes),
+            memory: Some(report::memory(self.guest.memory, self.memory_bytes, resident, &mut notes)),
             guest_ns: shared.guest_ns,
             guest_clock: None,
             notes,

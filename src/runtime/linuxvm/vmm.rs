@@ -22,13 +22,15 @@ use crate::runtime::vmm::resident::Resident;
 pub struct Plan {
     /// `/dev/kvm`, opened once.
     pub kvm: Kvm,
-    /// The files of guest memory: kernel and root.
+    /// What is mapped into guest memory.
     pub windows: Vec<Window>,
+    /// What is read into it.
+    pub loaded: Vec<Window>,
     /// Guest physical address of the kernel's first instruction.
     pub entry: u64,
     /// Where the kernel proper begins when it has unpacked itself.
     pub unpacked_entry: Option<u64>,
-    /// What is not mapped: guest physical address, content.
+    /// What is written to it: guest physical address, content.
     pub written: Vec<(u64, Vec<u8>)>,
     /// Configured memory.
     pub memory_bytes: u64,
@@ -54,10 +56,11 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let board = launch.board;
     let memory =
         GuestMemory::new(plan.memory_bytes, 0, &plan.windows).map_err(Failed::at("mapping guest memory"))?;
+    board.phase("map memory");
+    load(&memory, plan).map_err(Failed::at("loading the kernel into guest memory"))?;
     let kept = std::iter::once(plan.kvm.as_raw_fd()).chain(plan.devices.file());
     close_other_files(kept)?;
-    write(&memory, plan).map_err(Failed::at("writing to guest memory"))?;
-    board.phase("map memory");
+    board.phase("load kernel");
     let (vm, vcpus) = machine::build(plan, &memory, board)?;
     if let Some(first) = vcpus.first().filter(|_| plan.unpacked_entry.is_some()) {
         machine::stop_at(first, plan.unpacked_entry).map_err(Failed::kvm("KVM_SET_GUEST_DEBUG"))?;
@@ -83,7 +86,11 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
 }
 
 /// What is not mapped, and what differs from VM to VM.
-fn write(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
+fn load(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
+    memory.use_large_pages();
+    for part in &plan.loaded {
+        memory.load(part)?;
+    }
     for (at, bytes) in &plan.written {
         memory.write(*at, bytes)?;
     }
