@@ -54,7 +54,7 @@ pub fn render(summary: &Summary, language: Language) -> String {
         paragraph(markdown_table(&table));
     }
     paragraph(format!("## {}", text!(language, "page-method")));
-    words::method(language).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
+    words::method(summary, language).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
     paragraph(format!("## {}", text!(language, "page-again")));
     paragraph(indented(&shell(&summary.command)));
     paragraph(escape(&text!(language, "page-seed", tool = &summary.tool, seed = summary.seed.to_string())));

@@ -202,6 +202,11 @@ impl Summary {
     }
 }
 
+/// True for a runtime of isobench's own, not an outside tool.
+pub(super) fn is_own(runtime: &str) -> bool {
+    ORDER.contains(&runtime)
+}
+
 /// Trials by cell: runtimes in the report's order, workloads as planned.
 pub(super) fn group(results: &Results) -> Vec<CellTrials<'_>> {
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();

@@ -77,13 +77,18 @@ pub fn warnings(host: &HostFacts, language: Language) -> Vec<String> {
 }
 
 /// How the intervals and verdicts were made.
-pub fn method(language: Language) -> Vec<String> {
-    vec![
-        text!(language, "method-rounds"),
-        text!(language, "method-clock"),
-        text!(language, "method-intervals"),
-        text!(language, "method-control"),
-    ]
+pub fn method(summary: &Summary, language: Language) -> Vec<String> {
+    let mut method = match summary.is_no_comparison() {
+        true => Vec::new(),
+        false => vec![
+            text!(language, "method-rounds"),
+            text!(language, "method-clock"),
+            text!(language, "method-intervals"),
+            text!(language, "method-control"),
+        ],
+    };
+    method.extend(summary.maintenance.is_some().then(|| text!(language, "maintenance-method")));
+    method
 }
 
 /// A verdict on a time, in one word or a few.

@@ -7,9 +7,9 @@
 //!
 //! ```text
 //! +0        Header   counters, milestones, how it ended, a message
-//! +1 page   phases   PHASES slots of 40 bytes
-//! +2 pages  report   JSON of a VmReport, written once by a VMM that ended in good order
-//! +32 pages console  the last bytes of a guest's console, as a ring
+//! +1 KiB    phases   PHASES slots of 40 bytes
+//! +1 page   report   JSON of a VmReport, written once by a VMM that ended in good order
+//! +31 pages console  the last bytes of a guest's console, as a ring
 //! ```
 
 use std::ffi::c_void;
@@ -29,7 +29,9 @@ const NAME: usize = 32;
 const MESSAGE: usize = 512;
 const REPORT: usize = 30 * PAGE;
 const CONSOLE: usize = 16 * PAGE;
-const SIZE: usize = 2 * PAGE + REPORT + CONSOLE;
+const SIZE: usize = PAGE + REPORT + CONSOLE;
+/// Header and phases share a page: each page costs a sandbox a fault.
+const PHASES_AT: usize = 1024;
 
 #[repr(C)]
 struct Header {
@@ -56,7 +58,8 @@ struct Slot {
     name: [AtomicU8; NAME],
 }
 
-const _: () = assert!(size_of::<Header>() <= PAGE && size_of::<Slot>() * PHASES <= PAGE);
+const _: () = assert!(size_of::<Header>() <= PHASES_AT && PHASES_AT + size_of::<Slot>() * PHASES <= PAGE);
+const _: () = assert!(PHASES_AT.is_multiple_of(align_of::<Slot>()));
 
 const OUTCOME_NONE: u32 = 0;
 const OUTCOME_CODE: u32 = 1;
@@ -75,8 +78,8 @@ pub struct VmReport {
     pub guest_syscalls: Option<u64>,
     /// Calls answered with `ENOSYS`.
     pub missing_calls: Vec<MissingCall>,
-    /// Guest memory, in bytes.
-    pub memory: GuestMemory,
+    /// Guest memory, in bytes, where it was looked at.
+    pub memory: Option<GuestMemory>,
     /// Time spent inside `KVM_RUN`, in nanoseconds.
     pub guest_ns: u64,
     /// The guest's clock beside the host's, where the VMM can read it.
@@ -91,7 +94,7 @@ pub struct Board {
     base: NonNull<c_void>,
 }
 
-// SAFETY: the pages hold atomics and an integer that nobody touches; they stay mapped while a reference lives.
+// SAFETY: all that lies in the mapping is made of atomics, and it stays mapped as long as the board lives.
 unsafe impl Sync for Board {}
 
 impl Board {
@@ -119,18 +122,18 @@ impl Board {
     }
 
     fn slots(&self) -> &[Slot; PHASES] {
-        // SAFETY: the second page of the mapping; as above.
-        unsafe { self.base.byte_add(PAGE).cast::<[Slot; PHASES]>().as_ref() }
+        // SAFETY: the part of the first page behind the header; as above.
+        unsafe { self.base.byte_add(PHASES_AT).cast::<[Slot; PHASES]>().as_ref() }
     }
 
     fn report_bytes(&self) -> &[AtomicU8; REPORT] {
-        // SAFETY: the mapping from the third page to its end; as above.
-        unsafe { self.base.byte_add(2 * PAGE).cast::<[AtomicU8; REPORT]>().as_ref() }
+        // SAFETY: the mapping from the second page to its end; as above.
+        unsafe { self.base.byte_add(PAGE).cast::<[AtomicU8; REPORT]>().as_ref() }
     }
 
     fn console_ring(&self) -> &[AtomicU8; CONSOLE] {
         // SAFETY: the mapping behind the report, to its end; as above.
-        unsafe { self.base.byte_add(2 * PAGE + REPORT).cast::<[AtomicU8; CONSOLE]>().as_ref() }
+        unsafe { self.base.byte_add(PAGE + REPORT).cast::<[AtomicU8; CONSOLE]>().as_ref() }
     }
 
     /// A guest's console says something; only the last 64 KiB are kept.

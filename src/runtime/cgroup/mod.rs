@@ -256,13 +256,15 @@ fn remove_folder(path: &Path, patience: Duration) -> io::Result<()> {
 /// `SIGKILL` takes its sandboxes along, but cannot remove folders). Returns how many it removed.
 pub fn sweep_stale() -> usize {
     let Ok(place) = Place::discover() else { return 0 };
+    let own = std::process::id() as libc::pid_t;
     let mut removed = 0;
     for branch in place.branches() {
         let Ok(entries) = fs::read_dir(&branch.path) else { continue };
         for entry in entries.flatten() {
             let name = entry.file_name();
             // A group that still has processes refuses to be removed, and is left alone.
-            if name.to_str().and_then(owner_of).is_some_and(is_gone) && fs::remove_dir(entry.path()).is_ok() {
+            let owner = name.to_str().and_then(owner_of).filter(|owner| *owner != own);
+            if owner.is_some_and(is_gone) && fs::remove_dir(entry.path()).is_ok() {
                 removed += 1;
             }
         }

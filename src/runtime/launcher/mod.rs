@@ -23,10 +23,12 @@ use nix::sys::socket::{
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
 
+mod once;
 mod protocol;
 pub mod recipe;
 mod server;
 
+pub use once::run_once;
 pub use protocol::Kind;
 use protocol::{MESSAGE_MAX, Reply, Request};
 

@@ -1,9 +1,11 @@
 //! The VMM of a Linux guest, in a process of its own (`vmm/process.rs`).
 
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 
 use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 
+use super::devices::{Choice, Devices};
 use super::layout::SEED;
 use super::processor::Processor;
 use super::run_loop::Guest;
@@ -11,9 +13,12 @@ use super::{boot, machine};
 use crate::runtime::board::VmReport;
 use crate::runtime::launcher::recipe::Launch;
 use crate::runtime::seccomp::Filter;
+use crate::runtime::virtio::bus::BrokenDevice;
+use crate::runtime::virtio::input::Attended;
+use crate::runtime::virtio::transport::Registers;
 use crate::runtime::vmm::confine::confine;
 use crate::runtime::vmm::guest_memory::{GuestMemory, Window};
-use crate::runtime::vmm::process::{Failed, close_other_files};
+use crate::runtime::vmm::process::{Failed, close_other_files, leave};
 use crate::runtime::vmm::report::{self, Ending};
 use crate::runtime::vmm::resident::Resident;
 
@@ -22,13 +27,15 @@ use crate::runtime::vmm::resident::Resident;
 pub struct Plan {
     /// `/dev/kvm`, opened once.
     pub kvm: Kvm,
-    /// The files of guest memory: kernel and root.
+    /// What is mapped into guest memory.
     pub windows: Vec<Window>,
+    /// What is read into it.
+    pub loaded: Vec<Window>,
     /// Guest physical address of the kernel's first instruction.
     pub entry: u64,
     /// Where the kernel proper begins when it has unpacked itself.
     pub unpacked_entry: Option<u64>,
-    /// What is not mapped: guest physical address, content.
+    /// What is written to it: guest physical address, content.
     pub written: Vec<(u64, Vec<u8>)>,
     /// Configured memory.
     pub memory_bytes: u64,
@@ -36,6 +43,8 @@ pub struct Plan {
     pub cpus: u8,
     /// What they can do.
     pub processor: Processor,
+    /// Its devices.
+    pub devices: Choice,
     /// What the VMM may still do once its guest runs.
     pub filter: Filter,
     /// Linux' log is wanted at the end.
@@ -52,58 +61,104 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let board = launch.board;
     let memory =
         GuestMemory::new(plan.memory_bytes, 0, &plan.windows).map_err(Failed::at("mapping guest memory"))?;
-    close_other_files(&plan.kvm)?;
-    write(&memory, plan).map_err(Failed::at("writing to guest memory"))?;
     board.phase("map memory");
+    load(&memory, plan).map_err(Failed::at("loading the kernel into guest memory"))?;
+    let kept = std::iter::once(plan.kvm.as_raw_fd()).chain(plan.devices.file());
+    close_other_files(kept)?;
+    board.phase("load kernel");
     let (vm, vcpus) = machine::build(plan, &memory, board)?;
-    if let Some(first) = vcpus.first().filter(|_| plan.unpacked_entry.is_some()) {
-        machine::stop_at(first, plan.unpacked_entry).map_err(Failed::kvm("KVM_SET_GUEST_DEBUG"))?;
+    let counted: Vec<RawFd> = vcpus.iter().map(VcpuFd::as_raw_fd).collect();
+    let mut others = vcpus.into_iter();
+    let Some(mut first) = others.next() else { return Err(Failed("a VM without a vCPU", 0)) };
+    if plan.unpacked_entry.is_some() {
+        machine::stop_at(&first, plan.unpacked_entry).map_err(Failed::kvm("KVM_SET_GUEST_DEBUG"))?;
+    }
+    let vm = Arc::new(vm);
+    let devices = Devices::new(&plan.devices, &vm, memory.regions())
+        .map_err(Failed::at("making the guest's devices"))?;
+    if !plan.devices.places().is_empty() {
+        board.phase("devices");
     }
     let resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+
     let log = plan.log || launch.measure.footprint || launch.measure.boot_log;
-    let Plan { filter, notes, memory_bytes, .. } = plan;
-    let guest = Guest::new(&memory, board, log);
-    let vm = Vm { filter, notes, memory_bytes: *memory_bytes, vm, guest, resident: Mutex::new(resident) };
-    run_all(&vm, vcpus)
-}
-
-/// A VM and its guest, as all its vCPUs' threads see it.
-struct Vm<'a> {
-    filter: &'a Filter,
-    notes: &'a [String],
-    memory_bytes: u64,
-    vm: VmFd,
-    guest: Guest<'a>,
-    resident: Mutex<Resident>,
-}
-
-/// Stack of a vCPU's thread.
-const STACK: usize = 128 << 10;
-
-/// Runs every vCPU in a thread of its own, the first in this one, until one of them sees the guest's end.
-fn run_all(vm: &Vm<'_>, mut vcpus: Vec<VcpuFd>) -> Result<i32, Failed> {
-    let mut others = vcpus.split_off(1.min(vcpus.len()));
-    let Some(first) = vcpus.first_mut() else { return Err(Failed("a VM without a vCPU", 0)) };
-    std::thread::scope(|scope| {
-        for vcpu in &mut others {
-            let run = move || match confine(vm.filter) {
-                Ok(()) => vm.end(vm.guest.run(vcpu), vcpu),
-                Err(error) => vm.fail(Failed::at("confining a vCPU's thread")(error)),
-            };
-            let started = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
-            started.map_err(Failed::at("starting a vCPU's thread"))?;
+    let guest = Guest::new(&memory, &devices, board, log);
+    let life = Life {
+        guest: &guest,
+        vm: &vm,
+        vcpus: counted,
+        memory_bytes: plan.memory_bytes,
+        notes: plan.notes.clone(),
+        resident: Mutex::new(Some(resident)),
+    };
+    let others = others.map(|mut vcpu| -> Work<'_> { Box::new(move || life.guest.run(&mut vcpu)) });
+    let input = devices.console.iter().map(|console| -> Work<'_> { Box::new(|| wait_for_input(console)) });
+    let works: Vec<Work<'_>> = others.chain(input).collect();
+    let start = Start { filter: &plan.filter, all: Barrier::new(works.len() + 1) };
+    std::thread::scope(|scope| -> Result<i32, Failed> {
+        for work in works {
+            let (start, life) = (&start, &life);
+            let thread = std::thread::Builder::new().spawn_scoped(scope, move || {
+                start.wait().unwrap_or_else(|failed| leave(board, Err(failed)));
+                life.end(work())
+            });
+            // The threads before it wait for all: there is no other way out than to end them all.
+            thread.map_err(Failed::at("making a thread")).unwrap_or_else(|failed| leave(board, Err(failed)));
         }
-        confine(vm.filter).map_err(Failed::at("confining the VMM"))?;
-        vm.guest.board.phase("confine");
-        vm.end(vm.guest.run(first), first)
+        start.wait().unwrap_or_else(|failed| leave(board, Err(failed)));
+        board.phase("confine");
+        life.end(guest.run(&mut first))
     })
 }
 
-impl Vm<'_> {
-    /// The guest has ended: tells everything and ends this process with all its threads. Only the first who
-    /// comes does that; the others wait for it.
-    fn end(&self, ending: Ending, vcpu: &VcpuFd) -> ! {
-        let mut resident = self.resident.lock().unwrap_or_else(PoisonError::into_inner);
+/// What a thread does until the guest ends.
+type Work<'a> = Box<dyn FnOnce() -> Ending + Send + 'a>;
+
+/// Passes standard input on; that ends the guest only when it breaks the console's rules.
+fn wait_for_input(console: &Attended) -> Ending {
+    match console.attend() {
+        Err(broken) => Ending::Death(BrokenDevice { device: console.lock().name(), broken }.into()),
+        Ok(()) => for_ever(),
+    }
+}
+
+fn for_ever() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Lets the threads of a VMM begin together, when each has confined itself.
+struct Start<'a> {
+    filter: &'a Filter,
+    all: Barrier,
+}
+
+impl Start<'_> {
+    fn wait(&self) -> Result<(), Failed> {
+        confine(self.filter).map_err(Failed::at("confining the VMM"))?;
+        self.all.wait();
+        Ok(())
+    }
+}
+
+/// What is told about a VM at its end, whichever thread comes to it.
+struct Life<'a> {
+    guest: &'a Guest<'a>,
+    vm: &'a VmFd,
+    /// The vCPUs, whose counters KVM keeps.
+    vcpus: Vec<RawFd>,
+    memory_bytes: u64,
+    notes: Vec<String>,
+    /// Taken by the first that comes.
+    resident: Mutex<Option<Resident>>,
+}
+
+impl Life<'_> {
+    /// Tells how the guest ended, and ends the process: with it the other vCPUs, wherever they are.
+    fn end(&self, ending: Ending) -> ! {
+        let resident = self.resident.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut resident) = resident else { for_ever() };
         let board = self.guest.board;
         let [.., exited] = board.milestones();
         if exited.is_none() {
@@ -111,21 +166,13 @@ impl Vm<'_> {
         }
         board.phase("run");
         let status = ending.tell(board);
-        board.publish(&self.report(vcpu, &mut resident));
+        board.publish(&self.report(&mut resident));
         board.phase("report");
-        // SAFETY: ends this process without running anything of the launcher's.
-        unsafe { libc::_exit(status) }
+        leave(board, Ok(status))
     }
 
-    fn fail(&self, Failed(step, errno): Failed) -> ! {
-        let _first = self.resident.lock();
-        self.guest.board.launch_failed(step, errno);
-        // SAFETY: as above.
-        unsafe { libc::_exit(125) }
-    }
-
-    fn report(&self, vcpu: &VcpuFd, resident: &mut Resident) -> VmReport {
-        let mut notes = self.notes.to_vec();
+    fn report(&self, resident: &mut Resident) -> VmReport {
+        let mut notes = self.notes.clone();
         let shared = self.guest.shared();
         if shared.progress.oom_kills > 0 {
             notes.push(
@@ -134,10 +181,10 @@ impl Vm<'_> {
         }
         VmReport {
             vm_exits: shared.exits.report(),
-            kvm_stats: report::kvm_stats(&self.vm, vcpu, &mut notes),
+            kvm_stats: report::kvm_stats(self.vm, &self.vcpus, &mut notes),
             guest_syscalls: None,
             missing_calls: Vec::new(),
-            memory: report::memory(self.guest.memory, self.memory_bytes, resident, &mut notes),
+            memory: Some(report::memory(self.guest.memory, self.memory_bytes, resident, &mut notes)),
             guest_ns: shared.guest_ns,
             guest_clock: None,
             notes,
@@ -146,7 +193,11 @@ impl Vm<'_> {
 }
 
 /// What is not mapped, and what differs from VM to VM.
-fn write(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
+fn load(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
+    memory.use_large_pages();
+    for part in &plan.loaded {
+        memory.load(part)?;
+    }
     for (at, bytes) in &plan.written {
         memory.write(*at, bytes)?;
     }

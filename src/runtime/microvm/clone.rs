@@ -5,13 +5,10 @@
 //! snapshot, arguments and environment too.
 
 use std::ffi::CString;
-use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::rc::Rc;
 
 use kvm_bindings::CpuId;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
 use super::initial_stack::{Hardware, InitialStack};
@@ -20,15 +17,12 @@ use super::memory_layout::{Layout, PAGE};
 use super::plan::{self, Plan};
 use super::vm::{self, Processor};
 use super::{GUEST_KERNEL, vmm};
-use crate::runtime::board::Board;
-use crate::runtime::launcher::recipe::{Launch, Started};
+use crate::runtime::RuntimeError;
 use crate::runtime::snapshot::origin::{self, Origin};
-use crate::runtime::snapshot::{Header, Snapshot, SnapshotError, blank_file};
-use crate::runtime::spec::{LaunchSpec, Measure, Stdio};
-use crate::runtime::trial::Exit;
+use crate::runtime::snapshot::{Extent, Header, Snapshot, SnapshotError};
+use crate::runtime::spec::{LaunchSpec, set_variable};
 use crate::runtime::vmm::guest_memory::Window;
-use crate::runtime::vmm::{confine, host, process};
-use crate::runtime::{RuntimeError, snapshot};
+use crate::runtime::vmm::{capture, confine, host};
 
 /// The runtime that a snapshot of ours is of.
 const RUNTIME: &str = "microvm";
@@ -100,58 +94,25 @@ pub fn take(spec: &LaunchSpec) -> Result<Snapshot, RuntimeError> {
         extents: Vec::new(),
         machine: serde_json::to_value(machine).map_err(RuntimeError::step(step))?,
     };
-    let file = blank_file().map_err(RuntimeError::step(step))?;
-    write(plan, header, &file)?;
-    Snapshot::adopt(file).map_err(|error| refused("that was just taken", &error))
+    capture::run(BOOT_MS, |launch| vmm::snapshot(plan, header, launch).map(|()| 0))
 }
 
-/// Runs the VM in a process of its own, which writes the snapshot to `file`.
-fn write(plan: &Plan, header: Header, file: &File) -> Result<(), RuntimeError> {
-    let failed = |error: std::io::Error| RuntimeError::step("taking the snapshot")(error);
-    let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
-    let stdio = Stdio {
-        stdin: null().map_err(failed)?,
-        stdout: file.try_clone().map_err(failed)?.into(),
-        stderr: null().map_err(failed)?,
-    };
-    let board = Board::new().map_err(RuntimeError::step("mapping the board"))?;
-    let launch = Launch { stdio, board: &board, measure: Measure::default() };
-    let Started { pid, pidfd, .. } =
-        process::start(&launch, |launch| vmm::snapshot(plan, header, launch).map(|()| 0))?;
-    let mut ended = [PollFd::new(std::os::fd::AsFd::as_fd(&pidfd), PollFlags::POLLIN)];
-    let in_time = matches!(poll(&mut ended, PollTimeout::from(BOOT_MS)), Ok(1..));
-    // SAFETY: kills and reaps a child of ours that nobody else waits for; it may have ended already.
-    unsafe {
-        libc::kill(pid, libc::SIGKILL);
-        libc::waitpid(pid, std::ptr::null_mut(), 0);
-    }
-    let reason = match board.exit() {
-        Some(Exit::Code(0)) => return Ok(()),
-        Some(Exit::LaunchFailed(reason)) => reason,
-        Some(Exit::Death(death)) => death.message,
-        _ if !in_time => "the VM did not get ready in time".to_owned(),
-        _ => "the VMM ended without a word".to_owned(),
-    };
-    Err(failed(std::io::Error::other(reason)))
+/// Whether a header is one of ours, as far as can be told without a host to go on at.
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn inspect(header: &Header) -> Result<(), SnapshotError> {
+    machine(header).map(drop)
 }
 
-/// A plan for clones of a snapshot. With `spec`, they get its arguments, where it has any, and its
-/// environment.
-fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, SnapshotError> {
-    let header = &snapshot.header;
+const NOT_ONE_PROCESSOR: SnapshotError = SnapshotError::Damaged("it has not one processor");
+
+fn machine(header: &Header) -> Result<Machine, SnapshotError> {
     if header.runtime != RUNTIME {
-        let reason = format!("it is one of runtime {:.40}, not of {RUNTIME}", header.runtime);
+        let reason = format!("it is one of runtime {:.40?}, not of {RUNTIME}", header.runtime);
         return Err(SnapshotError::Foreign(reason));
     }
-    let kvm_failed = |error: kvm_ioctls::Error| SnapshotError::Foreign(format!("KVM refuses it ({error})"));
-    let kvm = host::open().map_err(|missing| SnapshotError::Foreign(missing.to_string()))?;
-    let offered = Processor::query(&kvm).map_err(kvm_failed)?.cpuid;
-    header.origin.admit(&Origin::here(GUEST_KERNEL, &offered))?;
-    origin::admit_features(&header.cpuid, &offered, &header.origin.processor)?;
-    let cpuid = CpuId::from_entries(&header.cpuid)
-        .map_err(|_| SnapshotError::Damaged("its processor has too many features"))?;
-
-    let machine: Machine = serde_json::from_value(header.machine.clone())
+    let machine = Machine::deserialize(&header.machine)
         .map_err(|_| SnapshotError::Damaged("its machine is none of ours"))?;
     let layout = machine.layout;
     let inside = |offset: u64, bytes: u64| offset.checked_add(bytes).is_some_and(|end| end <= layout.end);
@@ -162,13 +123,28 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
     {
         return Err(SnapshotError::Damaged("its layout of memory is none of ours"));
     }
+    if header.vcpus.len() != 1 { Err(NOT_ONE_PROCESSOR) } else { Ok(machine) }
+}
+
+/// A plan for clones of a snapshot. With `spec`, they get its arguments, where it has any, and its
+/// environment.
+fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, SnapshotError> {
+    let header = &snapshot.header;
+    let machine = machine(header)?;
+    let layout = machine.layout;
+    let kvm_failed = |error: kvm_ioctls::Error| SnapshotError::Foreign(format!("KVM refuses it ({error})"));
+    let kvm = host::open().map_err(|missing| SnapshotError::Foreign(missing.to_string()))?;
+    let offered = Processor::query(&kvm).map_err(kvm_failed)?.cpuid;
+    header.origin.admit(&Origin::here(GUEST_KERNEL, &offered))?;
+    origin::admit_features(&header.cpuid, &offered, &header.origin.processor)?;
+    let cpuid = CpuId::from_entries(&header.cpuid)
+        .map_err(|_| SnapshotError::Damaged("its processor has too many features"))?;
+
     plan::check_memory(layout.memory_bytes()).map_err(|error| SnapshotError::Foreign(error.to_string()))?;
-    let [state] = header.vcpus.as_slice() else {
-        return Err(SnapshotError::Damaged("it has not one processor"));
-    };
+    let [state] = header.vcpus.as_slice() else { return Err(NOT_ONE_PROCESSOR) };
     let (fresh, _) = vm::fresh_state(&kvm, &cpuid).map_err(kvm_failed)?;
     let stack = spec.map_or(Ok(None), |spec| other_stack(&machine, spec))?;
-    let window = |(extent, file_offset): (snapshot::Extent, u64)| Window {
+    let window = |(extent, file_offset): (Extent, u64)| Window {
         offset: extent.offset,
         file: Rc::clone(snapshot.file()),
         file_offset,
@@ -197,7 +173,7 @@ fn other_stack(machine: &Machine, spec: &LaunchSpec) -> Result<Option<InitialSta
         if spec.argv.is_empty() { machine.argv.clone() } else { name.chain(&spec.argv).cloned().collect() };
     let mut env = machine.env.clone();
     for variable in &spec.env {
-        crate::runtime::spec::set_variable(&mut env, variable.clone());
+        set_variable(&mut env, variable.clone());
     }
     if argv == machine.argv && env == machine.env {
         return Ok(None);

@@ -10,7 +10,7 @@ use super::spec::LaunchSpec;
 use super::vmm::{host, process};
 use super::{RuntimeError, Unavailable};
 pub use boot::KERNEL as GUEST_KERNEL;
-pub use clone::take;
+pub use clone::{inspect, take};
 use plan::Plan;
 
 mod boot;
@@ -18,6 +18,8 @@ mod clone;
 mod death;
 mod descriptors;
 mod file_tree;
+#[cfg(test)]
+mod hostile;
 mod image;
 mod initial_stack;
 mod loader;
@@ -43,7 +45,7 @@ pub fn check() -> Result<Vec<String>, Unavailable> {
 /// [`RuntimeError::BadSpec`] when the program or a limit is not usable here; [`RuntimeError::Unavailable`]
 /// when there is no KVM.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
-    Ok(recipe(plan::prepare(spec)?.plan))
+    Ok(recipe(plan::prepare(spec)?.plan, spec))
 }
 
 /// As [`prepare`], for runtime `microvm-clone`: the VMs are clones of a snapshot, which is taken here or
@@ -52,10 +54,13 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
 /// # Errors
 /// As [`prepare`]; [`RuntimeError::BadSpec`] for a snapshot that cannot go on here.
 pub fn prepare_clone(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
-    Ok(recipe(clone::prepare(spec)?))
+    Ok(recipe(clone::prepare(spec)?, spec))
 }
 
-fn recipe(plan: Plan) -> Box<dyn Recipe> {
+fn recipe(plan: Plan, spec: &LaunchSpec) -> Box<dyn Recipe> {
+    if !spec.once {
+        host::stand_by(&plan.kvm);
+    }
     // Every VMM begins as a copy of this process: what building the image has left in the heap would be
     // copied, and counted, with each of them.
     // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.

@@ -1,24 +1,22 @@
 //! The VMM of a microVM, in a process of its own (`vmm/process.rs`).
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::BufWriter;
-use std::mem::{ManuallyDrop, offset_of};
-use std::os::fd::FromRawFd;
+use std::mem::offset_of;
+use std::os::fd::AsRawFd;
 
 use guest_abi::ClockPage;
 use kvm_ioctls::VmFd;
 
 use super::initial_stack::InitialStack;
-use super::memory_layout::{CLOCK_PAGE, PAGE, physical};
+use super::memory_layout::{CLOCK_PAGE, physical};
 use super::plan::Plan;
 use super::run_loop::Guest;
 use super::vm::TimeBase;
 use crate::runtime::board::VmReport;
 use crate::runtime::launcher::recipe::Launch;
+use crate::runtime::snapshot::Header;
 use crate::runtime::snapshot::vcpu::{self, VcpuState};
-use crate::runtime::snapshot::{Header, extents, format};
 use crate::runtime::vmm::address_space::AddressSpace;
+use crate::runtime::vmm::capture;
 use crate::runtime::vmm::confine::confine;
 use crate::runtime::vmm::guest_memory::GuestMemory;
 use crate::runtime::vmm::host::add_memory;
@@ -36,7 +34,9 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let base = TimeBase::read(&guest.vcpu).map_err(Failed::kvm("reading the guest's time stamp counter"))?;
     personalise(&guest, plan, base).map_err(Failed::at("setting the guest's clock and stack"))?;
     board.phase("clock");
-    let mut resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+    // Only trials that are about memory pay for looking at it.
+    let resident = launch.measure.footprint.then(Resident::open).transpose();
+    let mut resident = resident.map_err(Failed::at("opening /proc/self/pagemap"))?;
     confine(&plan.filter).map_err(Failed::at("confining the VMM"))?;
     board.phase("confine");
 
@@ -45,7 +45,7 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     board.exited();
     board.phase("run");
     let status = ending.tell(board);
-    board.publish(&report(plan, &machine, &guest, base, &mut resident));
+    board.publish(&report(plan, &machine, &guest, base, resident.as_mut()));
     board.phase("report");
     Ok(status)
 }
@@ -56,7 +56,7 @@ fn build<'a>(plan: &Plan, launch: &Launch<'a>) -> Result<(VmFd, Guest<'a>), Fail
     let layout = &plan.layout;
     let memory = GuestMemory::new(layout.end, layout.memory, &plan.windows)
         .map_err(Failed::at("mapping guest memory"))?;
-    close_other_files(&plan.kvm)?;
+    close_other_files([plan.kvm.as_raw_fd()])?;
     board.phase("map memory");
 
     let machine = plan.kvm.create_vm().map_err(Failed::kvm("KVM_CREATE_VM"))?;
@@ -101,45 +101,10 @@ pub fn snapshot(plan: &Plan, mut header: Header, launch: &Launch<'_>) -> Result<
     vcpu::complete(&mut guest.vcpu).map_err(Failed::kvm("completing the last instruction"))?;
     let state = VcpuState::read(&guest.vcpu, &msrs).map_err(Failed::kvm("reading the vCPU's state"))?;
     header.vcpus.push(state);
-    let pages =
-        filled_pages(&guest.memory, plan, &resident).map_err(Failed::at("looking at guest memory"))?;
-    header.extents = extents::of_pages(pages);
-    write(&header, &guest.memory).map_err(Failed::at("writing the snapshot"))?;
+    let mapped = plan.windows.iter().map(|window| window.offset..window.offset + window.bytes);
+    capture::write(header, &guest.memory, mapped, &resident).map_err(Failed::at("writing the snapshot"))?;
     launch.board.end_with_code(0);
     Ok(())
-}
-
-/// Offsets of the pages that are not all zero, in order.
-fn filled_pages(memory: &GuestMemory, plan: &Plan, resident: &Resident) -> std::io::Result<BTreeSet<u64>> {
-    // A page of a file need not be resident yet.
-    let files = plan.windows.iter().map(|window| (window.offset, window.offset + window.bytes));
-    let (base, bytes) = memory.host_range();
-    let touched = resident.stretches(base, bytes)?.into_iter().map(|(from, to)| (from - base, to - base));
-    let mut filled = BTreeSet::new();
-    let mut content = [0; PAGE as usize];
-    for (from, to) in files.chain(touched) {
-        for page in (from..to).step_by(PAGE as usize) {
-            memory.read(physical(page), &mut content)?;
-            if content != [0; PAGE as usize] {
-                filled.insert(page);
-            }
-        }
-    }
-    Ok(filled)
-}
-
-fn write(header: &Header, memory: &GuestMemory) -> std::io::Result<()> {
-    // SAFETY: the descriptor is ours, and is never closed by this.
-    let output = ManuallyDrop::new(unsafe { File::from_raw_fd(1) });
-    let mut writer = format::Writer::begin(BufWriter::with_capacity(1 << 18, &*output), header)?;
-    let mut content = [0; PAGE as usize];
-    for extent in &header.extents {
-        for page in (extent.offset..extent.offset + extent.bytes).step_by(PAGE as usize) {
-            memory.read(physical(page), &mut content)?;
-            writer.pages(&content)?;
-        }
-    }
-    writer.finish()
 }
 
 /// Writes what differs from VM to VM.
@@ -189,22 +154,24 @@ fn replace_stack(
 
 fn report(
     plan: &Plan,
-    machine: &kvm_ioctls::VmFd,
+    machine: &VmFd,
     guest: &Guest<'_>,
     base: TimeBase,
-    resident: &mut Resident,
+    resident: Option<&mut Resident>,
 ) -> VmReport {
     let mut notes = plan.notes.clone();
     let guest_clock = base.elapsed(&guest.vcpu);
     if let Err(error) = &guest_clock {
         notes.push(format!("the guest's clock could not be checked ({error})"));
     }
+    let configured_bytes = plan.layout.memory_bytes();
     VmReport {
         vm_exits: guest.exits.report(),
-        kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
+        kvm_stats: report::kvm_stats(machine, &[guest.vcpu.as_raw_fd()], &mut notes),
         guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
-        memory: report::memory(&guest.memory, plan.layout.memory_bytes(), resident, &mut notes),
+        memory: resident
+            .map(|resident| report::memory(&guest.memory, configured_bytes, resident, &mut notes)),
         guest_ns: guest.guest_ns,
         guest_clock: guest_clock.ok(),
         notes,

@@ -4,6 +4,7 @@
 //! [`super::microvm`] runs a program under the tiny guest kernel, [`super::linuxvm`] under Linux.
 
 pub mod address_space;
+pub mod capture;
 pub mod confine;
 pub mod death;
 pub mod exits;

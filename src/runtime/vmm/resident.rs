@@ -43,7 +43,8 @@ const _: () = assert!(size_of::<ScanArguments>() == 96 && size_of::<Region>() ==
 #[derive(Debug)]
 pub struct Resident {
     pagemap: File,
-    smaps: File,
+    /// Where the system does not know [`PAGEMAP_SCAN`].
+    smaps: Option<File>,
 }
 
 impl Resident {
@@ -52,7 +53,9 @@ impl Resident {
     /// # Errors
     /// The system's reason.
     pub fn open() -> Result<Resident> {
-        Ok(Resident { pagemap: File::open("/proc/self/pagemap")?, smaps: File::open("/proc/self/smaps")? })
+        let pagemap = File::open("/proc/self/pagemap")?;
+        let smaps = if knows_scan(&pagemap) { None } else { Some(File::open("/proc/self/smaps")?) };
+        Ok(Resident { pagemap, smaps })
     }
 
     /// Resident stretches within `start .. start + bytes`, as addresses and their ends; all of it where the
@@ -61,11 +64,12 @@ impl Resident {
     /// # Errors
     /// The system's reason.
     pub fn stretches(&self, start: u64, bytes: u64) -> Result<Vec<(u64, u64)>> {
-        let mut all = Vec::new();
-        match scan(&self.pagemap, start, start + bytes, |from, to| all.push((from, to))) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => Ok(vec![(start, start + bytes)]),
-            other => other.map(|()| all),
+        if self.smaps.is_some() {
+            return Ok(vec![(start, start + bytes)]);
         }
+        let mut all = Vec::new();
+        scan(&self.pagemap, start, start + bytes, |from, to| all.push((from, to)))?;
+        Ok(all)
     }
 
     /// Resident bytes within `start .. start + bytes`, whose ends are ends of mappings.
@@ -73,18 +77,17 @@ impl Resident {
     /// # Errors
     /// The system's reason.
     pub fn bytes(&mut self, start: u64, bytes: u64) -> Result<u64> {
-        let mut resident = 0;
-        match scan(&self.pagemap, start, start + bytes, |from, to| resident += to - from) {
+        if let Some(smaps) = &mut self.smaps {
             // Linux before 6.7: the same from a text that takes the kernel a hundred times as long.
-            Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => {
-                let mut text = Vec::new();
-                // Not `read_to_string`, which first asks for a size that this file does not have.
-                while self.smaps.by_ref().take(1 << 16).read_to_end(&mut text)? > 0 {}
-                let text = String::from_utf8_lossy(&text);
-                parse(&text, start, start + bytes).ok_or_else(|| Error::from(ErrorKind::InvalidData))
-            }
-            other => other.map(|()| resident),
+            let mut text = Vec::new();
+            // Not `read_to_string`, which first asks for a size that this file does not have.
+            while smaps.take(1 << 16).read_to_end(&mut text)? > 0 {}
+            let text = String::from_utf8_lossy(&text);
+            return parse(&text, start, start + bytes).ok_or_else(|| Error::from(ErrorKind::InvalidData));
         }
+        let mut resident = 0;
+        scan(&self.pagemap, start, start + bytes, |from, to| resident += to - from)?;
+        Ok(resident)
     }
 }
 
@@ -93,7 +96,6 @@ fn scan(file: &File, start: u64, end: u64, mut found: impl FnMut(u64, u64)) -> R
     let mut at = start;
     while at < end {
         let mut arguments = ScanArguments {
-            size: size_of::<ScanArguments>() as u64,
             start: at,
             end,
             regions: regions.as_mut_ptr() as u64,
@@ -103,9 +105,8 @@ fn scan(file: &File, start: u64, end: u64, mut found: impl FnMut(u64, u64)) -> R
             return_mask: PAGE_IS_PRESENT,
             ..ScanArguments::default()
         };
-        // SAFETY: the arguments are as the kernel describes them, and `regions` is as long as they say.
-        let count = unsafe { libc::ioctl(file.as_raw_fd(), PAGEMAP_SCAN, &raw mut arguments) };
-        let count = usize::try_from(count).map_err(|_| Error::last_os_error())?;
+        // SAFETY: `regions` is as long as the arguments say, and outlives the call.
+        let count = unsafe { ask(file, &mut arguments)? };
         for region in regions.iter().take(count) {
             found(region.start, region.end);
         }
@@ -115,6 +116,21 @@ fn scan(file: &File, start: u64, end: u64, mut found: impl FnMut(u64, u64)) -> R
         at = arguments.walk_end;
     }
     Ok(())
+}
+
+/// Whether the system knows the call: an empty range is not looked at.
+fn knows_scan(file: &File) -> bool {
+    // SAFETY: the arguments name no regions.
+    unsafe { ask(file, &mut ScanArguments::default()) }.is_ok()
+}
+
+/// # Safety
+/// The arguments' `regions` must be room for `region_count` regions.
+unsafe fn ask(file: &File, arguments: &mut ScanArguments) -> Result<usize> {
+    arguments.size = size_of::<ScanArguments>() as u64;
+    // SAFETY: the arguments are as the kernel describes them; the rest is the caller's promise.
+    let count = unsafe { libc::ioctl(file.as_raw_fd(), PAGEMAP_SCAN, arguments) };
+    usize::try_from(count).map_err(|_| Error::last_os_error())
 }
 
 /// A mapping is a line `from-to rights …`, then lines of the form `Rss:   12 kB` (proc_pid_smaps(5)).
@@ -148,9 +164,7 @@ mod tests {
         let memory = unsafe { mmap_anonymous(None, size, rights, MapFlags::MAP_PRIVATE) }.unwrap();
         let at = memory.as_ptr() as u64;
         let mut resident = Resident::open().unwrap();
-        if scan(&resident.pagemap, at, at + 4096, |_, _| {})
-            .is_err_and(|error| error.raw_os_error() == Some(libc::ENOTTY))
-        {
+        if resident.smaps.is_some() {
             return; // Linux before 6.7; `parse` is tested below.
         }
         assert_eq!(resident.bytes(at, 64 << 12).unwrap(), 0);
