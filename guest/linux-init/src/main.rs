@@ -7,11 +7,12 @@
 
 use core::arch::naked_asm;
 
-use guest_abi::linux::{InitCall, Step};
+use guest_abi::linux::{InitCall, Step, TAKES_SNAPSHOT};
 
 mod bare;
 mod doorbell;
 mod files;
+mod renew;
 mod start;
 mod streams;
 mod sys;
@@ -28,13 +29,14 @@ unsafe extern "C" fn _start() -> ! {
 
 extern "C" fn main() -> ! {
     doorbell::open();
-    ring(InitCall::Started, [0; 3]);
+    let takes_snapshot = ring(InitCall::Started, [0; 3]) == TAKES_SNAPSHOT;
     files::mount_all();
     let start = start::read().unwrap_or_else(|errno| fail(Step::Start, errno));
     for module in start.modules() {
         sys::load_module(module).unwrap_or_else(|errno| fail(Step::Module, errno));
     }
     files::remove_own();
+    let start = if takes_snapshot { renew::wait().unwrap_or(start) } else { start };
     let (child, mut streams) = workload::start(&start);
     let (status, oom_kills) = streams.carry_until_end(child);
     ring(InitCall::Exited, [status.into(), oom_kills, 0]);

@@ -12,6 +12,7 @@ use super::spec::LaunchSpec;
 use super::vmm::{confine, host, process};
 use super::{RuntimeError, Unavailable};
 use crate::workload::program::{open_program, require_static};
+pub use clone::{inspect, take};
 use kernel::Kernel;
 use layout::*;
 use processor::Processor;
@@ -21,6 +22,7 @@ use vmm::Plan;
 mod acpi;
 mod boot;
 mod calls;
+mod clone;
 mod command_line;
 mod console;
 mod kernel;
@@ -60,6 +62,30 @@ pub fn check() -> Result<Vec<String>, Unavailable> {
 /// [`RuntimeError::BadSpec`] when the kernel, the program or a limit is not usable here;
 /// [`RuntimeError::Unavailable`] when there is no KVM.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
+    let (plan, ..) = plan(spec)?;
+    trim();
+    Ok(Box::new(LinuxvmRecipe { plan }))
+}
+
+/// As [`prepare`], for runtime `linuxvm-clone`: the VMs are clones of a snapshot, which is taken here or comes from
+/// a file.
+///
+/// # Errors
+/// As [`prepare`]; [`RuntimeError::BadSpec`] for a snapshot that cannot go on here.
+pub fn prepare_clone(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
+    let plan = clone::prepare(spec)?;
+    trim();
+    Ok(Box::new(CloneRecipe { plan }))
+}
+
+/// Every VMM begins as a copy of this process, with all that is in its heap.
+fn trim() {
+    // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// The plan for `spec`, the program's name, and its path in the guest.
+fn plan(spec: &LaunchSpec) -> Result<(Plan, String, PathBuf), RuntimeError> {
     let memory_bytes = spec.limits.memory_bytes & !(PAGE - 1);
     host::check_memory("a Linux guest", memory_bytes, LEAST_MEMORY)?;
     let cpus = u8::try_from(spec.limits.cpus).map_err(|_| {
@@ -117,10 +143,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         log,
         notes: root.notes,
     };
-    // Every VMM begins as a copy of this process, with all that is in its heap.
-    // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
-    unsafe { libc::malloc_trim(0) };
-    Ok(Box::new(LinuxvmRecipe { plan }))
+    Ok((plan, program.name.clone(), root::program_path(spec, &program)))
 }
 
 const NO_KERNEL: &str = "no Linux kernel is known that a guest could boot";
@@ -139,6 +162,9 @@ fn kernel_of(spec: &LaunchSpec) -> Result<PathBuf, RuntimeError> {
 /// `KVM_GET_SREGS` and `KVM_SET_GUEST_DEBUG`.
 const REQUESTS: [u64; 4] = [confine::KVM_RUN, confine::KVM_GET_REGS, 0x8138_ae83, 0x4048_ae9b];
 
+/// For snapshots.
+const KVM_GET_CLOCK: u64 = 0x8030_ae7c;
+
 struct LinuxvmRecipe {
     plan: Plan,
 }
@@ -146,5 +172,15 @@ struct LinuxvmRecipe {
 impl Recipe for LinuxvmRecipe {
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
         process::start(&launch, |launch| vmm::run(&self.plan, launch))
+    }
+}
+
+struct CloneRecipe {
+    plan: clone::Plan,
+}
+
+impl Recipe for CloneRecipe {
+    fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
+        process::start(&launch, |launch| vmm::run_clone(&self.plan, launch))
     }
 }

@@ -1,6 +1,7 @@
 //! The guest's root filesystem: an initramfs made of what the spec names, once for all its launches.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -86,21 +87,16 @@ impl Root {
         for file in &spec.files {
             packer.file(&file.host, &file.guest, None)?;
         }
-        let path = match &spec.program {
-            Program::InRoot(path) => path.clone(),
-            Program::HostFile(host) => {
-                let guest = Path::new("/").join(&program.name);
-                packer.file(host, &guest, Some(REGULAR | 0o755))?;
-                guest
-            }
+        let path = program_path(spec, program);
+        match &spec.program {
+            Program::InRoot(_) => {}
+            Program::HostFile(host) => packer.file(host, &path, Some(REGULAR | 0o755))?,
             Program::Builtin(name) => {
-                let guest = Path::new("/").join(name);
                 let bytes = crate::workload::program::embedded(name).unwrap_or_default();
-                packer.bytes(&guest, REGULAR | 0o755, bytes)?;
-                guest
+                packer.bytes(&path, REGULAR | 0o755, bytes)?;
             }
-        };
-        let folder = spec.working_dir.clone().unwrap_or_else(|| "/".into());
+        }
+        let folder = working_folder(spec);
         packer.folders(&folder)?;
         packer.bytes(Path::new(linux::INIT), REGULAR | 0o700, INIT)?;
         for module in modules {
@@ -109,7 +105,7 @@ impl Root {
         packer.bytes(
             Path::new(linux::START),
             REGULAR | 0o600,
-            &start_file(spec, &path, &folder, modules, log),
+            &start_file(&path, &folder, &spec.argv, &spec.env, modules, log),
         )?;
         packer.finish()
     }
@@ -119,10 +115,32 @@ fn module_path(name: &str) -> PathBuf {
     Path::new(linux::FOLDER).join(name)
 }
 
-fn start_file(spec: &LaunchSpec, path: &Path, folder: &Path, modules: &[Module], log: bool) -> Vec<u8> {
+/// The program's path in the guest.
+pub fn program_path(spec: &LaunchSpec, program: &ProgramFile) -> PathBuf {
+    match &spec.program {
+        Program::InRoot(path) => path.clone(),
+        Program::HostFile(_) => Path::new("/").join(&program.name),
+        Program::Builtin(name) => Path::new("/").join(name),
+    }
+}
+
+/// Where the program starts.
+pub fn working_folder(spec: &LaunchSpec) -> PathBuf {
+    spec.working_dir.clone().unwrap_or_else(|| "/".into())
+}
+
+/// What init reads: see `guest_abi::linux::StartHeader`.
+pub fn start_file(
+    path: &Path,
+    folder: &Path,
+    argv: &[CString],
+    env: &[CString],
+    modules: &[Module],
+    log: bool,
+) -> Vec<u8> {
     let header = StartHeader {
-        arguments: spec.argv.len() as u32,
-        variables: spec.env.len() as u32,
+        arguments: argv.len() as u32,
+        variables: env.len() as u32,
         modules: modules.len() as u32,
         log: log.into(),
     };
@@ -135,7 +153,7 @@ fn start_file(spec: &LaunchSpec, path: &Path, folder: &Path, modules: &[Module],
     };
     string(path.as_os_str().as_bytes());
     string(folder.as_os_str().as_bytes());
-    for text in spec.argv.iter().chain(&spec.env) {
+    for text in argv.iter().chain(env) {
         string(text.as_bytes());
     }
     for module in modules {

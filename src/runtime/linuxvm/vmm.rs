@@ -7,10 +7,13 @@ use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 use super::layout::SEED;
 use super::processor::Processor;
 use super::run_loop::Guest;
-use super::{boot, machine};
+use super::{boot, clone, machine};
 use crate::runtime::board::VmReport;
 use crate::runtime::launcher::recipe::Launch;
 use crate::runtime::seccomp::Filter;
+use crate::runtime::snapshot::Header;
+use crate::runtime::snapshot::vcpu::{self, VcpuState};
+use crate::runtime::vmm::capture;
 use crate::runtime::vmm::confine::confine;
 use crate::runtime::vmm::guest_memory::{GuestMemory, Window};
 use crate::runtime::vmm::process::{Failed, close_other_files};
@@ -65,6 +68,71 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     let guest = Guest::new(&memory, board, log);
     let vm = Vm { filter, notes, memory_bytes: *memory_bytes, vm, guest, resident: Mutex::new(resident) };
     run_all(&vm, vcpus)
+}
+
+/// Runs one clone of a snapshot: as [`run`].
+///
+/// # Errors
+/// The step that failed.
+pub fn run_clone(plan: &clone::Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
+    let board = launch.board;
+    let memory =
+        GuestMemory::new(plan.memory_bytes, 0, &plan.windows).map_err(Failed::at("mapping guest memory"))?;
+    close_other_files(&plan.kvm)?;
+    board.phase("map memory");
+    let vm = machine::make(&plan.kvm, &memory, plan.memory_bytes, board)?;
+    let vcpu = vm.create_vcpu(0).map_err(Failed::kvm("KVM_CREATE_VCPU"))?;
+    board.phase("create_vcpu");
+    vcpu.set_cpuid2(&plan.cpuid).map_err(Failed::kvm("KVM_SET_CPUID2"))?;
+    board.phase("cpuid");
+    plan.vcpu.apply(&vcpu).map_err(Failed::kvm("setting the vCPU's registers"))?;
+    board.phase("registers");
+    vm.set_clock(&plan.clock).map_err(Failed::kvm("KVM_SET_CLOCK"))?;
+    plan.renew(&memory).map_err(Failed::at("renewing what clones must not share"))?;
+    board.phase("clock");
+    let resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+    let guest = Guest::new(&memory, board, plan.log);
+    let clone::Plan { filter, notes, memory_bytes, .. } = plan;
+    let vm = Vm { filter, notes, memory_bytes: *memory_bytes, vm, guest, resident: Mutex::new(resident) };
+    run_all(&vm, vec![vcpu])
+}
+
+/// Runs one VM until its init is ready, and writes its snapshot to standard output: the whole life of such a VMM.
+/// `header` and `machine` lack what only it can know.
+///
+/// # Errors
+/// The step that failed.
+pub fn snapshot(
+    plan: &Plan,
+    mut header: Header,
+    mut machine: clone::Machine,
+    launch: &Launch<'_>,
+) -> Result<i32, Failed> {
+    let board = launch.board;
+    let memory =
+        GuestMemory::new(plan.memory_bytes, 0, &plan.windows).map_err(Failed::at("mapping guest memory"))?;
+    close_other_files(&plan.kvm)?;
+    write(&memory, plan).map_err(Failed::at("writing to guest memory"))?;
+    let (vm, mut vcpus) = machine::build(plan, &memory, board)?;
+    let Some(vcpu) = vcpus.first_mut() else { return Err(Failed("a VM without a vCPU", 0)) };
+    let msrs = vcpu::listed_msrs(&plan.kvm).map_err(Failed::kvm("KVM_GET_MSR_INDEX_LIST"))?;
+    let resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+    confine(&plan.filter).map_err(Failed::at("confining the VMM"))?;
+    let guest = Guest::new(&memory, board, false);
+    guest.shared().progress.takes_snapshot = true;
+    match guest.run(vcpu) {
+        Ending::Booted => {}
+        other => return Ok(other.tell(board)),
+    }
+    vcpu::complete(vcpu).map_err(Failed::kvm("completing the last instruction"))?;
+    header.vcpus.push(VcpuState::read(vcpu, &msrs).map_err(Failed::kvm("reading the vCPU's state"))?);
+    machine.clock_ns = vm.get_clock().map_err(Failed::kvm("KVM_GET_CLOCK"))?.clock;
+    machine.ready = guest.shared().progress.ready.take().unwrap_or_default();
+    header.machine = serde_json::to_value(machine).map_err(Failed::at("writing the snapshot"))?;
+    let mapped = plan.windows.iter().map(|window| window.offset..window.offset + window.bytes);
+    capture::write(header, &memory, mapped, &resident).map_err(Failed::at("writing the snapshot"))?;
+    board.end_with_code(0);
+    Ok(0)
 }
 
 /// A VM and its guest, as all its vCPUs' threads see it.
