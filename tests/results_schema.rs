@@ -6,8 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use common::{isobench, need};
+use isobench::report::file;
 use isobench::report::synthetic::Synthetic;
-use isobench::runtime::trial::{Death, DeathCause, Exit};
+use isobench::results::{Cold, During, HostFacts};
+use isobench::runtime::spec::Isolation;
+use isobench::runtime::trial::{Death, DeathCause, Exit, PageCache};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -54,7 +57,29 @@ fn every_way_to_end_fits_the_schema() {
     }
     results.plan.pinned_cpu = Some(1);
     results.plan.precision = Some(0.02);
+    results.plan.cold = Some(Cold::Host);
+    results.plan.cool_down_ns = 5;
+    results.plan.without = vec![Isolation::NoNewPrivileges];
+    results.during = Some(During { stolen: Some(0.5), ..During::default() });
+    results.host = HostFacts::read();
+    results.trials[0].page_cache =
+        Some(PageCache { cold: true, dropped_bytes: 1, kept_bytes: 2, preparation_ns: 3 });
     assert_valid(&serde_json::to_value(&results).unwrap());
+}
+
+/// `tests/data/results/1-first.json` is of isobench 0.1.0 (59bcb48), shortened.
+#[test]
+fn results_of_old_versions_are_read_compared_and_shown() {
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/results/1-first.json");
+    let results = file::read(&old).unwrap();
+    assert!(results.trials.len() > 50 && results.trials.iter().all(|trial| trial.harness_ns.is_none()));
+    assert_valid(&serde_json::from_slice(&fs::read(&old).unwrap()).unwrap());
+    assert_valid(&serde_json::to_value(&results).unwrap());
+    let folder = TempDir::new().unwrap();
+    isobench().arg("report").arg(&old).arg("--output").arg(folder.path()).assert().success();
+    isobench().arg("diff").args([&old, &old]).assert().success();
+    isobench().arg("export").arg(&old).args(["--format", "csv"]).assert().success();
+    isobench().arg("merge").arg(&old).arg("--output").arg(folder.path().join("merged")).assert().success();
 }
 
 #[test]

@@ -12,6 +12,8 @@ pub const FOLDER: &str = "/.isobench";
 pub const INIT: &str = "/.isobench/init";
 /// A [`StartHeader`] and the strings behind it.
 pub const START: &str = "/.isobench/start";
+/// A program of the host's, for a guest whose root is a disk.
+pub const PROGRAM: &str = "/.isobench/program";
 
 /// What init asks of the VMM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +39,6 @@ pub enum InitCall {
     PowerOff = 0x107,
     /// Init cannot go on: step `args[0]` (see [`Step`]), error number `args[1]`. Does not return.
     Failed = 0x108,
-    /// Linux is up and init is ready: here a snapshot is taken. Only rung where [`InitCall::Started`] gave
-    /// [`TAKES_SNAPSHOT`]. The `args[1]` bytes at address `args[0]` are room for a [`Renewal`] and what follows it.
-    /// Result: the bytes that a clone finds there.
-    Ready = 0x109,
 }
 
 impl InitCall {
@@ -57,7 +55,6 @@ impl InitCall {
             0x106 => Log,
             0x107 => PowerOff,
             0x108 => Failed,
-            0x109 => Ready,
             _ => return None,
         })
     }
@@ -75,29 +72,8 @@ impl InitCall {
             Log => "log",
             PowerOff => "power_off",
             Failed => "init_failed",
-            Ready => "ready",
         }
     }
-}
-
-/// What [`InitCall::Started`] gives where a snapshot is to be taken.
-pub const TAKES_SNAPSHOT: i64 = 1;
-
-/// Room for a [`Renewal`] and what follows it.
-pub const RENEWAL_BYTES: usize = 128 << 10;
-
-/// What a clone of a snapshot is given in place of what all clones would share else; behind it, a [`START`] file.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Renewal {
-    /// Fresh random bytes.
-    pub seed: [u8; 64],
-    /// The host's `CLOCK_REALTIME`: seconds.
-    pub seconds: u64,
-    /// And nanoseconds.
-    pub nanoseconds: u64,
-    /// Bytes of the file that replaces the root's [`START`]; 0: none does.
-    pub start_bytes: u64,
 }
 
 /// What [`InitCall::Read`] gives when it would have to wait: `-EAGAIN`.
@@ -113,7 +89,8 @@ pub enum Step {
     Pipes = 3,
     Fork = 4,
     Module = 5,
-    Renewal = 6,
+    Disk = 6,
+    Ports = 7,
 }
 
 impl Step {
@@ -125,7 +102,8 @@ impl Step {
             3 => "making pipes",
             4 => "making the workload's process",
             5 => "loading a kernel module",
-            6 => "renewing what clones must not share",
+            6 => "mounting the disk",
+            7 => "opening the console's ports",
             _ => "an unknown step",
         }
     }
@@ -142,7 +120,7 @@ pub struct CallBlock {
 }
 
 /// The file [`START`]: this, then as strings that each end with a zero byte the program's path, the working
-/// directory, the arguments, the environment, and the modules to load in this order.
+/// directory, the kind of the disk's file system, the arguments, the environment, and the modules to load in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct StartHeader {
@@ -154,10 +132,23 @@ pub struct StartHeader {
     pub modules: u32,
     /// 1: Linux' log is wanted at the end.
     pub log: u32,
+    /// 1: the standard streams go by the virtio console's ports, not by calls.
+    pub ports: u32,
+    /// Whether the root is a disk: see [`disk`].
+    pub disk: u32,
+}
+
+/// Values of [`StartHeader::disk`].
+pub mod disk {
+    /// There is none: the root is the initramfs.
+    pub const NONE: u32 = 0;
+    /// The root is a disk.
+    pub const WRITABLE: u32 = 1;
+    /// The root is a disk that can only be read.
+    pub const READ_ONLY: u32 = 2;
 }
 
 const _: () = {
     assert!(size_of::<CallBlock>() == 32 && offset_of!(CallBlock, result) == 24);
-    assert!(size_of::<StartHeader>() == 16);
-    assert!(size_of::<Renewal>() == 88 && offset_of!(Renewal, start_bytes) == 80);
+    assert!(size_of::<StartHeader>() == 24);
 };

@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use guest_abi::linux::StartHeader;
+use guest_abi::linux::{StartHeader, disk};
 
 use crate::sys;
 
@@ -14,6 +14,7 @@ pub struct Start {
 
 /// Reads the file.
 pub fn read() -> Result<Start, i32> {
+    const HEADER: usize = size_of::<StartHeader>();
     let file = sys::open(c"/.isobench/start", sys::O_RDONLY | sys::O_CLOEXEC)?;
     let content = sys::memory(sys::size(file)?)?;
     let mut read = 0;
@@ -24,22 +25,23 @@ pub fn read() -> Result<Start, i32> {
         }
     }
     sys::close(file);
-    Start::parse(content)
-}
-
-impl Start {
-    /// Understands the file's content.
-    pub fn parse(content: &'static [u8]) -> Result<Start, i32> {
-        const HEADER: usize = size_of::<StartHeader>();
     let (header, strings) = content.split_at_checked(HEADER).ok_or(0)?;
     let word = |at: usize| {
         let bytes = header.get(4 * at..4 * at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(0, u32::from_le_bytes)
     };
-    let header = StartHeader { arguments: word(0), variables: word(1), modules: word(2), log: word(3) };
+    let header = StartHeader {
+        arguments: word(0),
+        variables: word(1),
+        modules: word(2),
+        log: word(3),
+        ports: word(4),
+        disk: word(5),
+    };
     Ok(Start { header, strings })
-    }
+}
 
+impl Start {
     /// The strings, in their order.
     fn all(&self) -> impl Iterator<Item = &'static CStr> {
         let mut rest = self.strings;
@@ -63,7 +65,7 @@ impl Start {
     /// Arguments and environment as `execve` wants them: arrays of pointers that end with null.
     pub fn vectors(&self) -> Result<[&'static [*const u8]; 2], i32> {
         let (arguments, variables) = (self.header.arguments as usize, self.header.variables as usize);
-        Ok([self.vector(2, arguments)?, self.vector(2 + arguments, variables)?])
+        Ok([self.vector(3, arguments)?, self.vector(3 + arguments, variables)?])
     }
 
     fn vector(&self, first: usize, count: usize) -> Result<&'static [*const u8], i32> {
@@ -79,8 +81,19 @@ impl Start {
 
     /// Kernel modules to load, in this order.
     pub fn modules(&self) -> impl Iterator<Item = &'static CStr> {
-        let before = 2 + self.header.arguments as usize + self.header.variables as usize;
+        let before = 3 + self.header.arguments as usize + self.header.variables as usize;
         self.all().skip(before).take(self.header.modules as usize)
+    }
+
+    /// Whether the standard streams go by the virtio console's ports.
+    pub fn uses_ports(&self) -> bool {
+        self.header.ports != 0
+    }
+
+    /// The disk that is the root, if one is: the kind of its file system, and whether it can only be read.
+    pub fn disk(&self) -> Option<(&'static CStr, bool)> {
+        let kind = self.all().nth(2).unwrap_or_default();
+        (self.header.disk != disk::NONE).then_some((kind, self.header.disk == disk::READ_ONLY))
     }
 
     /// Whether Linux' log is wanted at the end.

@@ -31,12 +31,12 @@ const IOPERM: usize = 173;
 const OPEN: usize = 2;
 const SIGNALFD4: usize = 289;
 const PIPE2: usize = 293;
-const IOCTL: usize = 16;
-const CLOCK_SETTIME: usize = 227;
 const FINIT_MODULE: usize = 313;
 
 /// `open`: read only.
 pub const O_RDONLY: usize = 0;
+/// `open`: write only.
+pub const O_WRONLY: usize = 1;
 /// Not inherited by the workload.
 pub const O_CLOEXEC: usize = 0o2000000;
 /// Never waits.
@@ -49,6 +49,8 @@ pub const EEXIST: i32 = 17;
 pub const EINTR: i32 = 4;
 /// Something arrived.
 pub const POLLIN: i16 = 1;
+/// There is no other side any more, or none yet.
+pub const POLLHUP: i16 = 0x10;
 /// Something can be written.
 pub const POLLOUT: i16 = 4;
 /// A child has ended.
@@ -208,6 +210,17 @@ pub fn execute(path: &CStr, arguments: &[*const u8], variables: &[*const u8]) ->
         .unwrap_or(0)
 }
 
+/// Becomes the program that is open; returns only when that fails, with the reason.
+pub fn execute_open(program: i32, arguments: &[*const u8], variables: &[*const u8]) -> i32 {
+    const EXECVEAT: usize = 322;
+    const AT_EMPTY_PATH: usize = 0x1000;
+    let (arguments, variables) = (arguments.as_ptr() as usize, variables.as_ptr() as usize);
+    // SAFETY: the caller's arrays end with null and hold pointers to strings.
+    unsafe { call(EXECVEAT, [program as usize, text(c""), arguments, variables, AT_EMPTY_PATH, 0]) }
+        .err()
+        .unwrap_or(0)
+}
+
 /// Ends this process.
 pub fn exit(status: usize) -> ! {
     loop {
@@ -274,6 +287,26 @@ pub fn mount(kind: &CStr, target: &CStr, options: &CStr) -> Result<(), i32> {
     unsafe { call(MOUNT, [text(kind), text(target), text(kind), MS_NOSUID, text(options), 0]) }.map(drop)
 }
 
+/// Mounts the file system of a device.
+pub fn mount_device(device: &CStr, target: &CStr, kind: &CStr, read_only: bool) -> Result<(), i32> {
+    const MS_RDONLY: usize = 1;
+    let flags = if read_only { MS_RDONLY } else { 0 };
+    // SAFETY: strings that end with a zero byte; no options.
+    unsafe { call(MOUNT, [text(device), text(target), text(kind), flags, 0, 0]) }.map(drop)
+}
+
+/// Makes the mounted folder that we are in the root of everything.
+pub fn become_root() -> Result<(), i32> {
+    const MS_MOVE: usize = 1 << 13;
+    const CHROOT: usize = 161;
+    // SAFETY: strings that end with a zero byte.
+    unsafe {
+        call(MOUNT, [text(c"."), text(c"/"), 0, MS_MOVE, 0, 0])?;
+        call(CHROOT, [text(c"."), 0, 0, 0, 0, 0])?;
+    }
+    change_folder(c"/")
+}
+
 /// Names this machine.
 pub fn set_host_name(name: &[u8]) {
     // SAFETY: Linux reads the name only.
@@ -296,35 +329,6 @@ pub fn load_module(path: &CStr) -> Result<(), i32> {
         Err(error) if error != EEXIST => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Puts random bytes into Linux' generator and has it begin anew (random(4)).
-pub fn reseed(seed: &[u8; 64]) -> Result<(), i32> {
-    const RNDADDENTROPY: usize = 0x4008_5203;
-    const RNDRESEEDCRNG: usize = 0x5207;
-    #[repr(C)]
-    struct PoolInfo {
-        entropy_bits: i32,
-        bytes: i32,
-        seed: [u8; 64],
-    }
-    let pool = PoolInfo { entropy_bits: 8 * 64, bytes: 64, seed: *seed };
-    let file = open(c"/dev/urandom", O_RDONLY | O_CLOEXEC)?;
-    // SAFETY: an open file, and a structure as the call wants it.
-    unsafe {
-        call(IOCTL, [file as usize, RNDADDENTROPY, &raw const pool as usize, 0, 0, 0])?;
-        call(IOCTL, [file as usize, RNDRESEEDCRNG, 0, 0, 0, 0])?;
-    }
-    close(file);
-    Ok(())
-}
-
-/// Sets the clock of the day.
-pub fn set_clock(seconds: u64, nanoseconds: u64) -> Result<(), i32> {
-    const CLOCK_REALTIME: usize = 0;
-    let time = [seconds, nanoseconds];
-    // SAFETY: Linux reads two words.
-    unsafe { call(CLOCK_SETTIME, [CLOCK_REALTIME, time.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
 }
 
 /// Linux' log: its address and its bytes.

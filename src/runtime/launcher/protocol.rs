@@ -29,8 +29,6 @@ pub enum Kind {
     /// A KVM virtual machine with a Linux kernel.
     Linuxvm,
     /// The same, cloned from a snapshot.
-    LinuxvmClone,
-    /// The same, cloned from a snapshot.
     MicrovmClone,
 }
 
@@ -42,7 +40,6 @@ impl Kind {
             Kind::Container => "container",
             Kind::Microvm => "microvm",
             Kind::Linuxvm => "linuxvm",
-            Kind::LinuxvmClone => "linuxvm-clone",
             Kind::MicrovmClone => "microvm-clone",
         }
     }

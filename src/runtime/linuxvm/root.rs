@@ -1,7 +1,6 @@
 //! The guest's root filesystem: an initramfs made of what the spec names, once for all its launches.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +11,9 @@ use std::rc::Rc;
 use guest_abi::linux::{self, StartHeader};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::filesystem::FileSystem;
 use super::layout::PAGE;
+use super::modules::Module;
 use super::newc::{Attributes, Mapped, Newc};
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::{LaunchSpec, Program};
@@ -38,15 +39,6 @@ pub struct Root {
     pub notes: Vec<String>,
 }
 
-/// A kernel module to hand over.
-#[derive(Debug)]
-pub struct Module {
-    /// Its name.
-    pub name: String,
-    /// The content of its file, unpacked.
-    pub content: Vec<u8>,
-}
-
 impl Root {
     /// The files of guest memory, for an archive at this address. Later ones lie over earlier ones.
     pub fn windows(&self, address: u64) -> Vec<Window> {
@@ -62,11 +54,12 @@ impl Root {
     }
 
     /// Packs the root folder, the mapped files, the program and what init needs. `most_bytes` is what the guest
-    /// can hold.
+    /// can hold. With a `disk` the root is there, and only the rest is packed.
     pub fn pack(
         spec: &LaunchSpec,
-        program: &ProgramFile,
+        program: Option<&ProgramFile>,
         modules: &[Module],
+        disk: Option<FileSystem>,
         log: bool,
         most_bytes: u64,
     ) -> Result<Root, RuntimeError> {
@@ -87,17 +80,28 @@ impl Root {
         for file in &spec.files {
             packer.file(&file.host, &file.guest, None)?;
         }
-        let path = program_path(spec, program);
-        match &spec.program {
-            Program::InRoot(_) => {}
-            Program::HostFile(host) => packer.file(host, &path, Some(REGULAR | 0o755))?,
-            Program::Builtin(name) => {
-                let bytes = crate::workload::program::embedded(name).unwrap_or_default();
-                packer.bytes(&path, REGULAR | 0o755, bytes)?;
+        let place = |name: &str| match disk {
+            Some(_) => PathBuf::from(linux::PROGRAM),
+            None => Path::new("/").join(name),
+        };
+        let path = match &spec.program {
+            Program::InRoot(path) => path.clone(),
+            Program::HostFile(host) => {
+                let guest = place(program.map_or("", |program| &program.name));
+                packer.file(host, &guest, Some(REGULAR | 0o755))?;
+                guest
             }
+            Program::Builtin(name) => {
+                let guest = place(name);
+                let bytes = crate::workload::program::embedded(name).unwrap_or_default();
+                packer.bytes(&guest, REGULAR | 0o755, bytes)?;
+                guest
+            }
+        };
+        let folder = spec.working_dir.clone().unwrap_or_else(|| "/".into());
+        if disk.is_none() {
+            packer.folders(&folder)?;
         }
-        let folder = working_folder(spec);
-        packer.folders(&folder)?;
         packer.bytes(Path::new(linux::INIT), REGULAR | 0o700, INIT)?;
         for module in modules {
             packer.bytes(&module_path(&module.name), REGULAR | 0o600, &module.content)?;
@@ -105,7 +109,7 @@ impl Root {
         packer.bytes(
             Path::new(linux::START),
             REGULAR | 0o600,
-            &start_file(&path, &folder, &spec.argv, &spec.env, modules, log),
+            &start_file(spec, &path, &folder, disk, modules, log),
         )?;
         packer.finish()
     }
@@ -115,45 +119,37 @@ fn module_path(name: &str) -> PathBuf {
     Path::new(linux::FOLDER).join(name)
 }
 
-/// The program's path in the guest.
-pub fn program_path(spec: &LaunchSpec, program: &ProgramFile) -> PathBuf {
-    match &spec.program {
-        Program::InRoot(path) => path.clone(),
-        Program::HostFile(_) => Path::new("/").join(&program.name),
-        Program::Builtin(name) => Path::new("/").join(name),
-    }
-}
-
-/// Where the program starts.
-pub fn working_folder(spec: &LaunchSpec) -> PathBuf {
-    spec.working_dir.clone().unwrap_or_else(|| "/".into())
-}
-
-/// What init reads: see `guest_abi::linux::StartHeader`.
-pub fn start_file(
+fn start_file(
+    spec: &LaunchSpec,
     path: &Path,
     folder: &Path,
-    argv: &[CString],
-    env: &[CString],
+    disk: Option<FileSystem>,
     modules: &[Module],
     log: bool,
 ) -> Vec<u8> {
     let header = StartHeader {
-        arguments: argv.len() as u32,
-        variables: env.len() as u32,
+        arguments: spec.argv.len() as u32,
+        variables: spec.env.len() as u32,
         modules: modules.len() as u32,
         log: log.into(),
+        ports: spec.virtio_console.into(),
+        disk: match disk {
+            None => linux::disk::NONE,
+            Some(FileSystem { read_only: false, .. }) => linux::disk::WRITABLE,
+            Some(FileSystem { read_only: true, .. }) => linux::disk::READ_ONLY,
+        },
     };
-    let StartHeader { arguments, variables, modules: count, log } = header;
+    let StartHeader { arguments, variables, modules: count, log, ports, disk: root } = header;
     let mut content: Vec<u8> =
-        [arguments, variables, count, log].iter().flat_map(|word| word.to_le_bytes()).collect();
+        [arguments, variables, count, log, ports, root].iter().flat_map(|word| word.to_le_bytes()).collect();
     let mut string = |bytes: &[u8]| {
         content.extend_from_slice(bytes);
         content.push(0);
     };
     string(path.as_os_str().as_bytes());
     string(folder.as_os_str().as_bytes());
-    for text in argv.iter().chain(env) {
+    string(disk.map_or("", |disk| disk.name).as_bytes());
+    for text in spec.argv.iter().chain(&spec.env) {
         string(text.as_bytes());
     }
     for module in modules {
