@@ -81,13 +81,13 @@ const APP: &str = "\
 FROM scratch AS base
 COPY busybox /bin/busybox
 RUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]
-RUN mkdir -p /etc /old && echo 'web:x:101:102::/srv:/bin/sh' > /etc/passwd && echo kept > /old/kept && echo gone > /old/gone
+RUN mkdir -p /etc /old/dir && echo moved > /old/dir/file && echo 'web:x:101:102::/srv:/bin/sh' > /etc/passwd && echo kept > /old/kept && echo gone > /old/gone
 
 FROM base
 ENV APP=/srv/app GREETING=\"good day\"
 WORKDIR $APP
 COPY app .
-RUN rm /old/gone && rm -r sub && mkdir sub && echo \"$GREETING\" > sub/new && chown web sub/new
+RUN mv /old/dir /old/moved && rm /old/gone && rm -r sub && mkdir sub && echo \"$GREETING\" > sub/new && chown web sub/new
 COPY --from=base --chown=web --chmod=640 /etc/passwd /srv/
 LABEL b=2 a=1 c=3 d=\"four ${GREETING}\"
 USER web
@@ -107,7 +107,7 @@ fn an_image_is_built_and_runs_as_its_containerfile_says() {
     let shell = |script: &str| place.ok(&["run", "--image", "app", "--", "sh", "-c", script]);
     assert_eq!(shell("id -u; id -g; pwd; echo $HOME"), "101\n102\n/srv/app\n/srv\n");
     assert_eq!(shell("find . -type f | sort"), "./one.txt\n./sub/new\n");
-    assert_eq!(shell("ls /old"), "kept\n");
+    assert_eq!(shell("ls /old; cat /old/moved/file"), "kept\nmoved\nmoved\n");
     assert_eq!(shell("stat -c '%u %a' sub/new /srv/passwd one.txt"), "101 644\n101 640\n0 644\n");
     // What the runs needed is no part of the image.
     assert_eq!(shell("ls / | tr '\\n' ' '"), "bin dev etc old proc srv tmp ");
@@ -345,7 +345,7 @@ fn an_ordinary_user_builds_and_runs_as_another() {
     run(&["image", "build", "-t", "app", context.to_str().expect("text")]);
     assert_eq!(run(&["run", "--image", "app"]), "good day\n");
     let script = "id -u; id -g; ls /old; stat -c %u sub/new";
-    assert_eq!(run(&["run", "--image", "app", "--", "sh", "-c", script]), "101\n102\nkept\n101\n");
+    assert_eq!(run(&["run", "--image", "app", "--", "sh", "-c", script]), "101\n102\nkept\nmoved\n101\n");
     // Whoever builds it, it is the same image.
     assert!(run(&["image", "inspect", "app"]).contains(&id));
     let again = run(&["image", "build", "-t", "app", context.to_str().expect("text")]);
@@ -376,8 +376,9 @@ fn where_the_kernel_forbids_an_overlay_a_copy_does_and_that_is_said() {
     let output = Command::new("unshare").args(["--mount", "sh", "-c", &script]).output().expect("started");
     let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     // The same image, whichever way the changes of its steps were found.
-    let expected =
-        format!("built: app:latest {id} (6 layers made, 0 cached)\ngood day\nchanged\n101\nstatus 5\nx\n");
+    let expected = format!(
+        "built: app:latest {id} (6 layers made, 0 cached)\ngood day\nchanged\n101\nstatus 5\nx\nmoved\n"
+    );
     assert!(text.starts_with(&expected), "{text}{errors}");
     // Nothing of it has changed, and it is said why starting took longer.
     assert!(

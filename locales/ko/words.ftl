@@ -78,18 +78,18 @@ computing-clause-more = { $runtime } 시간이 { $percent } % 더 걸림
 # source: 203bc82c
 computing-clause-less = { $runtime } 시간이 { $percent } % 덜 걸림
 # source: ab2611ad
-computing-clause-alike = { $runtimes } 잴 수 있는 차이 없음
+computing-clause-alike = { $runtimes }: 잴 수 있는 차이 없음
 # source: f44736e5
-computing-clause-unsure = { $runtimes } 라운드가 적어 판단할 수 없음
+computing-clause-unsure = { $runtimes }: 라운드가 적어 판단할 수 없음
 
 # source: 5029423e
 memory-missing = 격리에 드는 메모리는 재지 않았다.
 # source: 2d51d803
-memory-all-alike = 호스트 메모리: { $runtimes } 잴 수 있는 차이 없음.
+memory-all-alike = 호스트 메모리에는 잴 수 있는 차이가 없다({ $runtimes }).
 # source: aeaf00f4
 memory-said = 일반 프로세스와 견주어 호스트 메모리는: { $clauses }.
 # source: 4780328c
-memory-said-and-alike = 일반 프로세스와 견주어 호스트 메모리는: { $clauses }. { $runtimes } 잴 수 있는 차이 없음.
+memory-said-and-alike = 일반 프로세스와 견주어 호스트 메모리는: { $clauses }. 잴 수 있는 차이가 없는 것: { $runtimes }.
 # source: 7b9f51f8
 memory-clause-more = { $runtime } { $size } 더 씀
 # source: 58734f78

@@ -52,6 +52,10 @@ pub struct SandboxArguments {
     #[arg(long)]
     pub guest_unpacks_kernel: bool,
 
+    /// Boot the kernel of a linuxvm even where this host's KVM is known not to boot Linux
+    #[arg(long)]
+    pub boot_anyway: bool,
+
     /// The image of a disk (ext4, squashfs, erofs, xfs, btrfs, iso9660) that becomes the root of a linuxvm; it is never
     /// written to
     #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "files"])]
@@ -159,6 +163,7 @@ impl SandboxArguments {
                 .as_ref()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             guest_unpacks_kernel: self.guest_unpacks_kernel,
+            boot_anyway: self.boot_anyway,
             disk: self.disk.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             virtio_console: self.virtio_console,
             without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),

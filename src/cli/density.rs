@@ -79,7 +79,7 @@ pub fn run(arguments: DensityArguments) -> Result<ExitCode, Failure> {
     // Each sandbox takes descriptors of the harness and of its launcher.
     open_files::raise().map_err(Failure::failed)?;
     let starters: Vec<u32> = arguments.starters.iter().copied().filter(|starters| *starters > 0).collect();
-    let launchers = starters.iter().copied().max().unwrap_or(1);
+    let launchers = starters.iter().copied().max().unwrap_or(1).max(launchers_for(arguments.max));
     let launchers: Result<Vec<_>, _> = (0..launchers).map(|_| Launcher::start()).collect();
     let mut launchers = launchers.map_err(Failure::failed)?;
     interrupt::install();
@@ -100,6 +100,11 @@ pub fn run(arguments: DensityArguments) -> Result<ExitCode, Failure> {
     let results = outcome.map_err(Failure::failed)?;
     print_and_write(&results, &arguments.output, arguments.language.get())?;
     Ok(interrupt::received().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal as u8)))
+}
+
+/// So many launchers that each keeps some hundred sandboxes alive, as long as the launchers themselves are not many.
+fn launchers_for(sandboxes: u32) -> u32 {
+    sandboxes.div_ceil(100).clamp(1, 64)
 }
 
 /// Prints what it comes to and writes the report.

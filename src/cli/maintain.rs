@@ -114,7 +114,7 @@ pub fn run(arguments: MaintainArguments) -> Result<ExitCode, Failure> {
         Some(before) => joined(before, results)?,
         None => results,
     };
-    super::compare::print_and_write(&results, &output, arguments.language.get())?;
+    super::compare::print_and_write((&results).into(), &output, arguments.language.get())?;
     Ok(interrupt::received().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal as u8)))
 }
 

@@ -28,7 +28,7 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum SnapshotCommand {
-    /// Boot a microVM with a program, and save it as it is just before the program's first instruction
+    /// Boot a virtual machine with a program, and save it as it is just before the program starts
     Save(SaveArguments),
     /// Check a snapshot and tell what it holds
     Inspect(InspectArguments),
@@ -74,6 +74,7 @@ fn save(arguments: &SaveArguments) -> Result<ExitCode, Failure> {
 fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Failure> {
     let file = &arguments.file;
     let snapshot = Snapshot::open(file)
+        .and_then(|snapshot| microvm::inspect(&snapshot.header).map(|()| snapshot))
         .map_err(|error| Failure::failed(format!("the snapshot {} {error}", file.display())))?;
     print!("{}", describe(&snapshot.header));
     Ok(ExitCode::SUCCESS)
@@ -96,7 +97,10 @@ fn describe(header: &Header) -> String {
         kib(header.memory_bytes),
         header.extents.len(),
         header.vcpus.len(),
-        shown(&header.origin.processor),
+        match shown(&header.origin.processor).as_str() {
+            "" => "an unnamed one",
+            name => name,
+        },
         shown(&header.origin.backend),
         shown(&header.origin.architecture),
         shown(&header.origin.kernel),

@@ -29,6 +29,7 @@ areas![
     "page",
     "phases",
     "quality",
+    "reference",
     "tables",
     "timeline",
     "words",

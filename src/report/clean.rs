@@ -39,6 +39,11 @@ pub fn names(summary: &mut Summary) {
         clean(&mut skipped.reason, TEXT);
         clean(&mut skipped.fix, TEXT);
     }
+    for tool in &mut summary.external {
+        clean(&mut tool.runtime, NAME);
+        [&mut tool.program, &mut tool.version].into_iter().for_each(|text| clean(text, TEXT));
+        tool.differences.iter_mut().for_each(|text| clean(text, TEXT));
+    }
     for note in &mut summary.notes {
         clean(&mut note.runtime, NAME);
         clean(&mut note.text, TEXT);

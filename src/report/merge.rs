@@ -14,7 +14,7 @@ use super::html::templates;
 use super::markdown::{escape, markdown_table};
 use super::quality::host_warnings;
 use super::summary::{MARK, Summary};
-use super::table::{Entry, Table};
+use super::table::{Entry, NO_NUMBERS, Table};
 use super::{file, render_all, words};
 use crate::language::Language;
 use crate::results::{BASELINE, PlannedWorkload, Results, WorkloadKind};
@@ -242,10 +242,6 @@ fn union<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     known
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
 /// Hosts as rows, runtimes as columns.
 fn table(
     hosts: &[Host],
@@ -254,7 +250,7 @@ fn table(
     note: &str,
     entry: impl Fn(&Host, &str) -> Option<Entry>,
 ) -> Table {
-    let mut table = Table::new(title, note, &["Host".to_owned()], &owned(runtimes));
+    let mut table = Table::new(title, note, &["Host"], runtimes);
     for host in hosts {
         let cells = runtimes.iter().map(|runtime| {
             let mut entry = entry(host, runtime).unwrap_or_else(Entry::missing);
@@ -271,12 +267,8 @@ fn table(
 
 /// Where each run was made.
 fn about(hosts: &[Host]) -> Table {
-    let mut table = Table::new(
-        "Hosts",
-        "",
-        &["Host", "What it is", "isobench", "Started", "To be known"].map(str::to_owned),
-        &[],
-    );
+    let mut table =
+        Table::new("Hosts", "", &["Host", "What it is", "isobench", "Started", "To be known"], NO_NUMBERS);
     for host in hosts {
         let summary = &host.summary;
         let mut marks = host_warnings(summary, Language::English);

@@ -9,7 +9,7 @@ use super::format::{bytes, count, duration, duration_range, ratio, shell};
 use super::maintenance;
 use super::phases::{Cost, split};
 use super::summary::{Headline, Summary};
-use super::table::{Entry, Table};
+use super::table::{Entry, NO_NUMBERS, Table};
 use super::words::verdict_of_time;
 use crate::language::{Language, text};
 use crate::results::{CONTROL, WorkloadKind};
@@ -136,7 +136,8 @@ impl Minute {
     pub fn table(&self, language: Language) -> Table {
         let mut columns = vec![text!(language, "minute-aspect")];
         columns.extend(self.columns.iter().map(|column| format!("{} ({})", column.name, column.label)));
-        let mut table = Table::new(&self.title, "", &columns, &[]);
+        let mut table =
+            Table::new(&self.title, "", &columns.iter().map(String::as_str).collect::<Vec<_>>(), NO_NUMBERS);
         for row in &self.rows {
             let mut cells = vec![Entry::new(&row.title)];
             cells.extend(row.facts.iter().map(|fact| {

@@ -14,7 +14,8 @@ use super::quality::Quality;
 use super::trials::{self, ByRound, CellTrials};
 use crate::measure::host::SOFTWARE_EMULATION;
 use crate::results::{
-    BASELINE, CONTROL, Cold, During, HostFacts, NULL, PlannedWorkload, Results, SkippedRuntime, WorkloadKind,
+    BASELINE, CONTROL, Cold, During, ExternalTool, HostFacts, NULL, PlannedWorkload, Results, SkippedRuntime,
+    WorkloadKind,
 };
 use crate::runtime::trial::{Timeline, Trial};
 use crate::stats::{Interval, paired_ratio};
@@ -92,6 +93,8 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Runtimes that took no part.
     pub skipped: Vec<SkippedRuntime>,
+    /// The outside tools among the runtimes.
+    pub external: Vec<ExternalTool>,
     /// Remarks of the runtimes.
     pub notes: Vec<Note>,
     /// Runtimes that are virtual machines.
@@ -159,6 +162,7 @@ impl Summary {
             waterfalls: waterfalls(&runtimes, start_up_workload.as_deref(), &grouped),
             failures: failures::failures(&grouped),
             skipped: results.skipped.clone(),
+            external: results.external.clone(),
             notes: failures::notes(&grouped),
             quality: Quality::new(results, &grouped, &cells, start_up_workload.as_deref()),
             during: results.during,

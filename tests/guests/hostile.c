@@ -56,7 +56,8 @@ static u64 low[512] __attribute__((aligned(4096)));
 static u64 pages[4][512] __attribute__((aligned(4096)));
 static u64 high[512] __attribute__((aligned(4096)));
 static u64 window[512] __attribute__((aligned(4096)));
-enum { PRESENT = 1, WRITABLE = 2, LARGE = 1 << 7 };
+// The VMM believes only what a program could read, so all is a program's.
+enum { PRESENT = 1, WRITABLE = 2 | 4, LARGE = 1 << 7 };
 
 static void map_memory(void) {
     root[0] = (u64)low | PRESENT | WRITABLE;

@@ -45,13 +45,15 @@ fn become_workload(
     sys::new_session();
     sys::ignore_broken_pipes(false);
     sys::unblock_signals();
+    // A number that none of our descriptors has.
+    const FAR: i32 = 100;
     for (number, stream) in (0..).zip(streams) {
         // A pipe's number may be below 3 already: Linux opens no console for an init without one.
-        sys::duplicate(stream, number + 10).unwrap_or_else(|errno| fail(Step::Pipes, errno));
+        sys::duplicate(stream, number + FAR).unwrap_or_else(|errno| fail(Step::Pipes, errno));
     }
     for number in 0..3 {
-        sys::duplicate(number + 10, number).unwrap_or_else(|errno| fail(Step::Pipes, errno));
-        sys::close(number + 10);
+        sys::duplicate(number + FAR, number).unwrap_or_else(|errno| fail(Step::Pipes, errno));
+        sys::close(number + FAR);
     }
     sys::change_folder(start.folder()).unwrap_or_else(|errno| fail(Step::WorkingDirectory, errno));
     ring(InitCall::Entered, [0; 3]);

@@ -78,8 +78,8 @@ fn start_up(summary: &DensitySummary, language: Language) -> Result<Option<Figur
         title: text!(language, "density-chart-start-up"),
         caption: text!(language, "density-chart-start-up-caption"),
         svg,
-        tables: Vec::new(),
         notes: Vec::new(),
+        tables: Vec::new(),
     }))
 }
 
@@ -109,8 +109,8 @@ fn memory(summary: &DensitySummary, language: Language) -> Result<Option<Figure>
         title: text!(language, "density-chart-memory"),
         caption: text!(language, "density-chart-memory-caption"),
         svg,
-        tables: Vec::new(),
         notes: Vec::new(),
+        tables: Vec::new(),
     }))
 }
 
@@ -152,7 +152,7 @@ fn rate(summary: &DensitySummary, language: Language) -> Result<Option<Figure>, 
         title: text!(language, "density-chart-rate"),
         caption: text!(language, "density-chart-rate-caption"),
         svg,
-        tables: Vec::new(),
         notes: Vec::new(),
+        tables: Vec::new(),
     }))
 }

@@ -75,7 +75,7 @@ fn facts(summary: &DensitySummary, language: Language) -> Vec<String> {
 fn caveats(summary: &DensitySummary, language: Language) -> Vec<String> {
     let caveat =
         summary.kvm_caveat.iter().map(|caveat| format!("{MARK} {}", words::kvm_caveat(caveat, language)));
-    caveat.chain(summary.host.warnings.iter().cloned()).collect()
+    caveat.chain(words::warnings(&summary.host, language)).collect()
 }
 
 fn html(summary: &DensitySummary, language: Language) -> Result<String, ReportError> {

@@ -2,7 +2,7 @@
 
 use super::super::format::{MISSING, bytes, bytes_range, count, duration, ratio};
 use super::super::summary::MARK;
-use super::super::table::{Entry, Table};
+use super::super::table::{Entry, NO_NUMBERS, Table};
 use super::{AliveSummary, DensitySummary, RateSummary, RuntimeSummary};
 use crate::language::{Language, text};
 use crate::results::density::{Ended, HostLimit, Resource};
@@ -188,7 +188,7 @@ fn skipped(summary: &DensitySummary, language: Language) -> Table {
         text!(language, "density-skipped"),
         "",
         &[String::new(), text!(language, "density-column-why"), text!(language, "density-column-fix")],
-        &[],
+        NO_NUMBERS,
     );
     for row in &summary.skipped {
         table.rows.push([&row.runtime, &row.reason, &row.fix].map(Entry::new).into());

@@ -143,7 +143,7 @@ fn it_speaks_korean_too() {
     for path in [written.html, written.markdown] {
         let text = std::fs::read_to_string(path).unwrap();
         assert!(
-            text.contains("생성 속도") && !text.contains("Creation rate") && !text.contains("density-"),
+            text.contains("생성 속도") && !text.contains("Creation rate") && !text.contains("density-column"),
             "{text}"
         );
     }

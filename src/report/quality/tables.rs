@@ -3,7 +3,7 @@
 use super::super::cell::Estimate;
 use super::super::format::{MISSING, bytes, duration, duration_range, ratio, ratio_range};
 use super::super::summary::Summary;
-use super::super::table::{Entry, Table};
+use super::super::table::{Entry, NO_NUMBERS, Table};
 use super::super::words;
 use super::Figure;
 use crate::language::{Language, text};
@@ -39,7 +39,7 @@ pub fn checks(summary: &Summary, language: Language) -> Table {
             text!(language, "column-found"),
             text!(language, "column-matters"),
         ],
-        &[],
+        NO_NUMBERS,
     );
     for check in checks {
         let matters = [Some(check.why(language)), check.mend(language)].into_iter().flatten();

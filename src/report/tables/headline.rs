@@ -14,12 +14,12 @@ pub fn headline(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-headline"),
         text!(language, "table-headline-note", workload = workload),
-        &[text!(language, "column-runtime")],
+        &[&text!(language, "column-runtime")],
         &[
-            text!(language, "column-start-up"),
-            text!(language, "column-memory"),
-            text!(language, "column-computing"),
-            text!(language, "column-teardown"),
+            &text!(language, "column-start-up"),
+            &text!(language, "column-memory"),
+            &text!(language, "column-computing"),
+            &text!(language, "column-teardown"),
         ],
     );
     let any_memory = summary.headline.iter().any(|row| row.memory.is_some());

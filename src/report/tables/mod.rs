@@ -24,16 +24,16 @@ pub fn start_up(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-start-up"),
         text!(language, "table-start-up-note"),
-        &[text!(language, "column-runtime")],
+        &[&text!(language, "column-runtime")],
         &[
-            text!(language, "column-trials"),
-            text!(language, "column-first-output"),
-            text!(language, "column-p95"),
-            text!(language, "column-min-max"),
-            text!(language, "column-entered"),
-            text!(language, "column-cpu"),
-            text!(language, "column-waited"),
-            text!(language, "column-teardown"),
+            &text!(language, "column-trials"),
+            &text!(language, "column-first-output"),
+            &text!(language, "column-p95"),
+            &text!(language, "column-min-max"),
+            &text!(language, "column-entered"),
+            &text!(language, "column-cpu"),
+            &text!(language, "column-waited"),
+            &text!(language, "column-teardown"),
         ],
     );
     for cell in summary.start_up_cells() {
@@ -59,8 +59,8 @@ pub fn phases(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-phases"),
         text!(language, "table-phases-note"),
-        &[text!(language, "column-runtime"), text!(language, "column-phase")],
-        &[text!(language, "column-begins"), text!(language, "column-takes")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-phase")],
+        &[&text!(language, "column-begins"), &text!(language, "column-takes")],
     );
     for waterfall in &summary.waterfalls {
         let mut row = |name: String, start: f64, takes: Option<f64>| {
@@ -96,16 +96,16 @@ pub fn memory(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-memory"),
         text!(language, "table-memory-note"),
-        &[text!(language, "column-runtime"), text!(language, "column-workload")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-workload")],
         &[
-            text!(language, "column-pss-peak"),
-            text!(language, "column-pss-steady"),
-            text!(language, "column-cgroup-peak"),
-            text!(language, "column-cgroup-kernel"),
-            text!(language, "column-guest-touched"),
-            text!(language, "column-guest-given"),
-            text!(language, "column-vmm-own"),
-            text!(language, "column-above-process"),
+            &text!(language, "column-pss-peak"),
+            &text!(language, "column-pss-steady"),
+            &text!(language, "column-cgroup-peak"),
+            &text!(language, "column-cgroup-kernel"),
+            &text!(language, "column-guest-touched"),
+            &text!(language, "column-guest-given"),
+            &text!(language, "column-vmm-own"),
+            &text!(language, "column-above-process"),
         ],
     );
     for cell in shown_cells(summary) {

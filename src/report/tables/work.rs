@@ -16,8 +16,8 @@ pub fn work(summary: &Summary, language: Language, of_kind: fn(WorkloadKind) -> 
     let mut table = Table::new(
         text!(language, "table-work"),
         text!(language, "table-work-note"),
-        &[text!(language, "column-workload")],
-        &headings,
+        &[&text!(language, "column-workload")],
+        &headings.iter().map(String::as_str).collect::<Vec<_>>(),
     );
     for workload in summary.workloads.iter().filter(|workload| of_kind(workload.kind)) {
         let measured = |runtime: &str| {
@@ -61,8 +61,8 @@ pub fn exits(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-exits"),
         text!(language, "table-exits-note", workload = workload),
-        &[text!(language, "column-runtime"), text!(language, "column-reason")],
-        &[text!(language, "column-exits"), text!(language, "column-time"), text!(language, "column-each")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-reason")],
+        &[&text!(language, "column-exits"), &text!(language, "column-time"), &text!(language, "column-each")],
     );
     for cell in summary.start_up_cells() {
         for exit in &cell.exits {
@@ -84,12 +84,12 @@ pub fn crossings(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-crossings"),
         text!(language, "table-crossings-note"),
-        &[text!(language, "column-runtime"), text!(language, "column-workload")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-workload")],
         &[
-            text!(language, "column-vm-exits"),
-            text!(language, "column-host-calls"),
-            text!(language, "column-guest-calls"),
-            text!(language, "column-per-second"),
+            &text!(language, "column-vm-exits"),
+            &text!(language, "column-host-calls"),
+            &text!(language, "column-guest-calls"),
+            &text!(language, "column-per-second"),
         ],
     );
     let mut any_missing = Vec::new();

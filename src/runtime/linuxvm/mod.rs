@@ -19,7 +19,7 @@ use devices::Choice;
 use filesystem::FileSystem;
 use kernel::Kernel;
 use layout::*;
-use modules::{Module, Modules};
+use modules::Module;
 use processor::Processor;
 use root::Root;
 use vmm::Plan;
@@ -41,6 +41,7 @@ mod probe;
 mod processor;
 mod root;
 mod run_loop;
+mod threads;
 mod vmm;
 
 /// Linux itself needs some memory to come up.
@@ -121,7 +122,9 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         (COMMAND_LINE, line),
         (ACPI, acpi::tables(cpus, &devices.places())),
     ];
-    probe::boots()?;
+    if !spec.boot_anyway {
+        probe::boots()?;
+    }
     let kvm = host::open()?;
     let processor = Processor::query(&kvm)
         .map_err(RuntimeError::step("asking KVM for its CPUID (KVM_GET_SUPPORTED_CPUID)"))?;
@@ -194,7 +197,7 @@ fn modules(kernel: &Path, console: bool, disk: Option<FileSystem>) -> Result<Vec
     if drivers.is_empty() {
         return Ok(Vec::new());
     }
-    Ok(Modules::of(kernel)?.with_dependencies(&drivers)?)
+    modules::for_drivers(kernel, &drivers)
 }
 
 /// The files of the host that a launch of `spec` reads beside those of the spec: the kernel, packed and unpacked.

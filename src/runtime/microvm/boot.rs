@@ -38,6 +38,8 @@ pub struct BootImage {
     pub page_table: u64,
     /// Offset of the frame for `iretq` that the kernel stack begins with.
     pub frame: u64,
+    /// Bytes of the stack that are mapped from the start.
+    pub stack_bytes: u64,
     /// Offset of 16 bytes that must be random in every VM.
     pub random: u64,
 }
@@ -145,6 +147,7 @@ impl BootImage {
             kernel: header,
             page_table: tables.root(),
             frame: frame_at,
+            stack_bytes: USER_END - stack_low,
             random: stack_offset + (stack.random - stack_start),
         })
     }

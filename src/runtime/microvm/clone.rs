@@ -19,9 +19,10 @@ use super::vm::{self, Processor};
 use super::{GUEST_KERNEL, vmm};
 use crate::runtime::RuntimeError;
 use crate::runtime::snapshot::origin::{self, Origin};
-use crate::runtime::snapshot::{Extent, Header, Snapshot, SnapshotError};
+use crate::runtime::snapshot::vcpu::Time;
+use crate::runtime::snapshot::{Header, Snapshot, SnapshotError};
 use crate::runtime::spec::{LaunchSpec, set_variable};
-use crate::runtime::vmm::guest_memory::Window;
+use crate::runtime::vmm::guest_memory::windows_of;
 use crate::runtime::vmm::{capture, confine, host};
 
 /// The runtime that a snapshot of ours is of.
@@ -37,6 +38,7 @@ struct Machine {
     page_table: u64,
     random: u64,
     frame: u64,
+    stack_bytes: u64,
     path: CString,
     start: Start,
     hardware: Hardware,
@@ -76,6 +78,7 @@ pub fn take(spec: &LaunchSpec) -> Result<Snapshot, RuntimeError> {
         page_table: plan.page_table,
         random: plan.random,
         frame: plan.frame,
+        stack_bytes: plan.stack_bytes,
         path: prepared.path,
         start: prepared.start,
         hardware: prepared.hardware,
@@ -144,21 +147,16 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
     let [state] = header.vcpus.as_slice() else { return Err(NOT_ONE_PROCESSOR) };
     let (fresh, _) = vm::fresh_state(&kvm, &cpuid).map_err(kvm_failed)?;
     let stack = spec.map_or(Ok(None), |spec| other_stack(&machine, spec))?;
-    let window = |(extent, file_offset): (Extent, u64)| Window {
-        offset: extent.offset,
-        file: Rc::clone(snapshot.file()),
-        file_offset,
-        bytes: extent.bytes,
-    };
     Ok(Plan {
         kvm,
-        windows: snapshot.parts().map(window).collect(),
+        windows: windows_of(snapshot.parts(), || Rc::clone(snapshot.file())),
         layout,
         cpuid,
-        vcpu: state.changes(&fresh),
+        vcpu: state.changes(&fresh, Time::BeginsAnew),
         page_table: machine.page_table,
         random: machine.random,
         frame: machine.frame,
+        stack_bytes: machine.stack_bytes,
         stack,
         filter: plan::filter(&[]),
         notes: machine.notes,
@@ -178,7 +176,12 @@ fn other_stack(machine: &Machine, spec: &LaunchSpec) -> Result<Option<InitialSta
     if argv == machine.argv && env == machine.env {
         return Ok(None);
     }
-    InitialStack::new(&machine.start, &machine.path, &argv, &env, machine.hardware)
-        .map(Some)
-        .map_err(SnapshotError::Foreign)
+    let stack = InitialStack::new(&machine.start, &machine.path, &argv, &env, machine.hardware)
+        .map_err(SnapshotError::Foreign)?;
+    if stack.bytes.len() as u64 > machine.stack_bytes {
+        let most = machine.stack_bytes >> 10;
+        let reason = format!("arguments and environment take more than its {most} KiB of stack");
+        return Err(SnapshotError::Foreign(reason));
+    }
+    Ok(Some(stack))
 }

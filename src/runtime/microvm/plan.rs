@@ -44,6 +44,8 @@ pub struct Plan {
     pub random: u64,
     /// Offset of the frame with which the guest kernel enters the program.
     pub frame: u64,
+    /// Bytes of the program's stack that are mapped from the start.
+    pub stack_bytes: u64,
     /// An initial stack in place of the one in memory.
     pub stack: Option<InitialStack>,
     /// What the VMM may still do once its guest runs.
@@ -118,6 +120,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Prepared, RuntimeError> {
         page_table: image.page_table,
         random: image.random,
         frame: image.frame,
+        stack_bytes: image.stack_bytes,
         stack: None,
         filter: filter(&[]),
         cpuid: processor.cpuid,

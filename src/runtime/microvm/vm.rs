@@ -76,6 +76,7 @@ pub fn boot_state(image: &BootImage, rip: u64, processor: &Processor) -> VcpuCha
         events: None,
         mp_state: None,
         lapic: None,
+        timer: Vec::new(),
     }
 }
 

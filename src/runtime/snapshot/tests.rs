@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::format::{PAGE, Writer, read};
 use super::origin::{Origin, admit_features};
-use super::vcpu::VcpuState;
+use super::vcpu::{Time, VcpuState};
 use super::*;
 
 fn origin() -> Origin {
@@ -152,7 +152,7 @@ fn another_host_is_told_by_what_differs() {
 
 #[test]
 fn a_clone_is_given_only_what_a_new_processor_lacks() {
-    let changes = state().changes(&state());
+    let changes = state().changes(&state(), Time::BeginsAnew);
     assert!(changes.msrs.is_empty() && changes.xcrs.is_none() && changes.xsave.is_none());
     let mut other = state();
     other.msrs.extend([
@@ -161,9 +161,11 @@ fn a_clone_is_given_only_what_a_new_processor_lacks() {
         kvm_bindings::kvm_msr_entry { index: 0x10, reserved: 0, data: 1 },
     ]);
     other.xsave.region[3] = 1;
-    let changes = other.changes(&state());
+    let changes = other.changes(&state(), Time::BeginsAnew);
     assert_eq!(changes.msrs.iter().map(|entry| entry.index).collect::<Vec<_>>(), [8]);
     assert_eq!(changes.xsave.unwrap().region[3], 1);
+    let going_on = other.changes(&state(), Time::GoesOn);
+    assert_eq!(going_on.msrs.iter().map(|entry| entry.index).collect::<Vec<_>>(), [0x10, 8]);
 }
 
 proptest! {

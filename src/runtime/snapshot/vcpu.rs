@@ -12,7 +12,18 @@ use serde::{Deserialize, Serialize};
 
 /// Registers that are renewed in every clone or belong to no snapshot (Intel SDM volume 4): the time stamp
 /// counter, its offset and its deadline.
-const TIME: [u32; 3] = [0x10, 0x3b, 0x6e0];
+const TIME: [u32; 3] = [COUNTER, 0x3b, DEADLINE];
+const COUNTER: u32 = 0x10;
+const DEADLINE: u32 = 0x6e0;
+
+/// What becomes of a processor's own time in a clone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    /// It begins anew, and the guest learns how to reckon from it.
+    BeginsAnew,
+    /// It goes on where the snapshot stopped it, with the timer that was set.
+    GoesOn,
+}
 
 /// Everything that KVM tells of a vCPU.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,13 +68,16 @@ impl VcpuState {
         })
     }
 
-    /// What a vCPU must be given to be in this state, if it is in the state `fresh` now. Its registers that
-    /// tell time are left alone.
-    pub fn changes(&self, fresh: &VcpuState) -> VcpuChanges {
-        let msrs = self.msrs.iter().filter(|entry| {
+    /// What a vCPU must be given to be in this state, if it is in the state `fresh` now.
+    pub fn changes(&self, fresh: &VcpuState, time: Time) -> VcpuChanges {
+        let changed = self.msrs.iter().filter(|entry| {
             let same = fresh.msrs.iter().find(|other| other.index == entry.index);
             !TIME.contains(&entry.index) && same.is_none_or(|other| other.data != entry.data)
         });
+        let of_time = |index| {
+            let known = self.msrs.iter().find(|entry| entry.index == index);
+            known.filter(|_| time == Time::GoesOn).copied()
+        };
         VcpuChanges {
             regs: self.regs,
             sregs: self.sregs,
@@ -73,8 +87,9 @@ impl VcpuState {
             debug: (self.debug != fresh.debug).then_some(self.debug),
             events: (self.events != fresh.events).then_some(self.events),
             mp_state: (self.mp_state != fresh.mp_state).then_some(self.mp_state),
-            msrs: msrs.copied().collect(),
-            lapic: None,
+            msrs: of_time(COUNTER).into_iter().chain(changed.copied()).collect(),
+            lapic: self.lapic.clone(),
+            timer: of_time(DEADLINE).into_iter().collect(),
         }
     }
 }
@@ -93,6 +108,14 @@ fn read_msrs(vcpu: &VcpuFd, indices: &[u32]) -> Result<Vec<kvm_msr_entry>, kvm_i
         rest = rest.get(read + 1..).unwrap_or_default();
     }
     Ok(known)
+}
+
+fn write_msrs(vcpu: &VcpuFd, entries: &[kvm_msr_entry]) -> Result<(), kvm_ioctls::Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let msrs = Msrs::from_entries(entries).map_err(|_| invalid())?;
+    if vcpu.set_msrs(&msrs)? == entries.len() { Ok(()) } else { Err(invalid()) }
 }
 
 fn invalid() -> kvm_ioctls::Error {
@@ -144,6 +167,8 @@ pub struct VcpuChanges {
     pub msrs: Vec<kvm_msr_entry>,
     /// The interrupt controller inside the processor.
     pub lapic: Option<Box<kvm_lapic_state>>,
+    /// The register of its timer, for which the controller must be there.
+    pub timer: Vec<kvm_msr_entry>,
 }
 
 impl VcpuChanges {
@@ -157,12 +182,7 @@ impl VcpuChanges {
             vcpu.set_xcrs(xcrs)?;
         }
         vcpu.set_sregs(&self.sregs)?;
-        if !self.msrs.is_empty() {
-            let msrs = Msrs::from_entries(&self.msrs).map_err(|_| invalid())?;
-            if vcpu.set_msrs(&msrs)? != self.msrs.len() {
-                return Err(invalid());
-            }
-        }
+        write_msrs(vcpu, &self.msrs)?;
         if let Some(xsave) = &self.xsave {
             // SAFETY: without permission for wider state (arch_prctl(2), ARCH_REQ_XCOMP_GUEST_PERM), which
             // we never ask for, KVM reads the 4096 bytes of this structure and no more.
@@ -172,6 +192,7 @@ impl VcpuChanges {
         if let Some(lapic) = &self.lapic {
             vcpu.set_lapic(lapic)?;
         }
+        write_msrs(vcpu, &self.timer)?;
         if let Some(debug) = &self.debug {
             vcpu.set_debug_regs(debug)?;
         }

@@ -15,6 +15,7 @@ use vm_memory::{
     Bytes, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestRegionMmap, VolatileSlice,
 };
 
+use crate::runtime::snapshot::Extent;
 use guest_abi::Segment;
 use guest_abi::layout::{HOLE_START, LARGE_PAGE, PAGE, offset, physical};
 
@@ -45,6 +46,17 @@ pub struct Window {
     pub file_offset: u64,
     /// Length.
     pub bytes: u64,
+}
+
+/// The windows of a snapshot's parts, which lie at these offsets of its file.
+pub fn windows_of(parts: impl Iterator<Item = (Extent, u64)>, file: impl Fn() -> Rc<File>) -> Vec<Window> {
+    let window = |(extent, file_offset): (Extent, u64)| Window {
+        offset: extent.offset,
+        file: file(),
+        file_offset,
+        bytes: extent.bytes,
+    };
+    parts.map(window).collect()
 }
 
 /// A stretch of guest memory that is not there.

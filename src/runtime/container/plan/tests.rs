@@ -165,7 +165,7 @@ fn in_a_build_what_is_written_goes_to_the_host() {
     let [Operation::Mount { options, .. }] = &operations[..] else { panic!("one mount") };
     assert_eq!(
         options.to_str().unwrap(),
-        "lowerdir=/store/root,upperdir=/store/step/upper,workdir=/store/step/work"
+        "lowerdir=/store/root,upperdir=/store/step/upper,workdir=/store/step/work,redirect_dir=off,metacopy=off"
     );
 }
 
