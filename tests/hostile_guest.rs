@@ -76,6 +76,15 @@ fn ports_memory_and_calls_are_answered_and_the_guest_goes_on() {
     }
 }
 
+/// The second processor is never started, and its thread never comes back: that must not keep the VMM.
+#[test]
+fn a_vcpu_that_still_waits_does_not_keep_the_vmm() {
+    if !need("kvm") || !need("cc") {
+        return;
+    }
+    assert_eq!(end_of("calls", &["--cpus", "2"]), SURVIVED);
+}
+
 #[test]
 fn a_call_that_cannot_be_ends_the_guest() {
     if !need("kvm") || !need("cc") {

@@ -1,11 +1,10 @@
 //! The threads of a Linux guest's VMM: one for each vCPU, and one that waits for standard input where the guest has a
 //! console for it. Whichever sees the guest's end ends the process, and so the others, wherever they are.
 
-use std::os::fd::RawFd;
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread::{Builder, park, scope};
 
-use kvm_ioctls::{VcpuFd, VmFd};
+use kvm_ioctls::VcpuFd;
 
 use super::devices::Devices;
 use super::run_loop::Guest;
@@ -18,6 +17,7 @@ use crate::runtime::vmm::confine::confine;
 use crate::runtime::vmm::process::{Failed, leave};
 use crate::runtime::vmm::report::{self, Ending};
 use crate::runtime::vmm::resident::Resident;
+use crate::runtime::vmm::stats::Counters;
 
 /// Stack of a thread.
 const STACK: usize = 128 << 10;
@@ -30,10 +30,8 @@ pub struct Vm<'a> {
     pub notes: &'a [String],
     /// Configured memory.
     pub memory_bytes: u64,
-    /// The VM.
-    pub vm: &'a VmFd,
-    /// Its vCPUs, whose counters KVM keeps.
-    pub vcpus: Vec<RawFd>,
+    /// What KVM counts of the VM and its vCPUs.
+    pub counters: std::io::Result<Counters>,
     /// The guest.
     pub guest: Guest<'a>,
     /// Held by the thread that ends the process.
@@ -108,7 +106,7 @@ impl Vm<'_> {
         }
         VmReport {
             vm_exits: shared.exits.report(),
-            kvm_stats: report::kvm_stats(self.vm, &self.vcpus, &mut notes),
+            kvm_stats: report::kvm_stats(&self.counters, &mut notes),
             guest_syscalls: None,
             missing_calls: Vec::new(),
             memory: Some(report::memory(self.guest.memory, self.memory_bytes, resident, &mut notes)),

@@ -3,7 +3,7 @@
 use std::os::fd::AsRawFd;
 use std::sync::{Arc, Mutex};
 
-use kvm_ioctls::{Kvm, VcpuFd};
+use kvm_ioctls::Kvm;
 
 use super::devices::{Choice, Devices};
 use super::layout::SEED;
@@ -16,6 +16,7 @@ use crate::runtime::seccomp::Filter;
 use crate::runtime::vmm::guest_memory::{GuestMemory, Window};
 use crate::runtime::vmm::process::{Failed, close_other_files};
 use crate::runtime::vmm::resident::Resident;
+use crate::runtime::vmm::stats::Counters;
 
 /// Everything that was prepared for the VMs of one spec.
 #[derive(Debug)]
@@ -77,8 +78,7 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
         filter: &plan.filter,
         notes: &plan.notes,
         memory_bytes: plan.memory_bytes,
-        vm: &vm,
-        vcpus: vcpus.iter().map(VcpuFd::as_raw_fd).collect(),
+        counters: Counters::open(&vm, &vcpus),
         guest: Guest::new(&memory, &devices, board, log),
         resident: Mutex::new(resident),
     };

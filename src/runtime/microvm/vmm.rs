@@ -23,6 +23,7 @@ use crate::runtime::vmm::host::add_memory;
 use crate::runtime::vmm::process::{Failed, close_other_files};
 use crate::runtime::vmm::report::{self, Ending};
 use crate::runtime::vmm::resident::Resident;
+use crate::runtime::vmm::stats::Counters;
 
 /// Runs one VM: the whole life of the VMM's process after its standard streams are in place.
 ///
@@ -167,7 +168,7 @@ fn report(
     let configured_bytes = plan.layout.memory_bytes();
     VmReport {
         vm_exits: guest.exits.report(),
-        kvm_stats: report::kvm_stats(machine, &[guest.vcpu.as_raw_fd()], &mut notes),
+        kvm_stats: report::kvm_stats(&Counters::open(machine, std::slice::from_ref(&guest.vcpu)), &mut notes),
         guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
         memory: resident

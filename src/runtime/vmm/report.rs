@@ -1,12 +1,11 @@
 //! How a guest ended, and what is told about its VM at the end.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, RawFd};
 
 use super::death::by_unexpected_exit;
 use super::guest_memory::GuestMemory;
 use super::resident::Resident;
-use super::stats;
+use super::stats::Counters;
 use crate::runtime::board::Board;
 use crate::runtime::trial::{Death, GuestMemory as MemoryReport};
 
@@ -47,15 +46,16 @@ impl Ending {
     }
 }
 
-/// KVM's own counters of a VM, and of its vCPUs together; a note where they cannot be had.
-pub fn kvm_stats(vm: &impl AsRawFd, vcpus: &[RawFd], notes: &mut Vec<String>) -> BTreeMap<String, u64> {
-    let mut counters = BTreeMap::new();
-    let read = stats::read(vm, "vm.", &mut counters)
-        .and_then(|()| vcpus.iter().try_for_each(|vcpu| stats::read(vcpu, "vcpu.", &mut counters)));
-    if let Err(error) = read {
+/// KVM's own counters; a note where they cannot be had.
+pub fn kvm_stats(counters: &std::io::Result<Counters>, notes: &mut Vec<String>) -> BTreeMap<String, u64> {
+    let read = match counters {
+        Ok(counters) => counters.read(),
+        Err(error) => Err(std::io::Error::new(error.kind(), error.to_string())),
+    };
+    read.unwrap_or_else(|error| {
         notes.push(format!("KVM's own counters could not be read ({error})"));
-    }
-    counters
+        BTreeMap::new()
+    })
 }
 
 /// How much of guest memory is resident; a note where that cannot be told.

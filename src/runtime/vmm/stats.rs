@@ -14,18 +14,46 @@ const DESCRIPTOR: usize = 16;
 /// More than any kernel has: a limit on what we believe.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The single-valued counters of a VM or a vCPU, with `prefix` before each name; those at zero are left out.
-///
-/// # Errors
-/// The system's reason; `ENOTTY` on kernels before 5.14.
-pub fn read(fd: &impl AsRawFd, prefix: &str, into: &mut BTreeMap<String, u64>) -> std::io::Result<()> {
+/// The counters of a VM and of its vCPUs.
+#[derive(Debug)]
+pub struct Counters {
+    vm: File,
+    vcpus: Vec<File>,
+}
+
+impl Counters {
+    /// Opens them. KVM lets one thread at a time use a vCPU, and running it counts as use: when other threads may be
+    /// running vCPUs this call waits for them, without end. So it comes before they begin. Reading waits for nobody.
+    ///
+    /// # Errors
+    /// The system's reason; `ENOTTY` on kernels before 5.14.
+    pub fn open(vm: &impl AsRawFd, vcpus: &[impl AsRawFd]) -> std::io::Result<Counters> {
+        Ok(Counters { vm: open(vm)?, vcpus: vcpus.iter().map(open).collect::<Result<_, _>>()? })
+    }
+
+    /// The single-valued counters by name, those of all vCPUs summed up; those at zero are left out.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn read(&self) -> std::io::Result<BTreeMap<String, u64>> {
+        let mut counters = BTreeMap::new();
+        read(&self.vm, "vm.", &mut counters)?;
+        self.vcpus.iter().try_for_each(|vcpu| read(vcpu, "vcpu.", &mut counters))?;
+        Ok(counters)
+    }
+}
+
+fn open(fd: &impl AsRawFd) -> std::io::Result<File> {
     // SAFETY: the call takes no argument and returns a new descriptor or an error.
     let stats = unsafe { libc::ioctl(fd.as_raw_fd(), KVM_GET_STATS_FD) };
     if stats < 0 {
         return Err(std::io::Error::last_os_error());
     }
     // SAFETY: the kernel has just made this descriptor for us.
-    let file = unsafe { File::from_raw_fd(stats) };
+    Ok(unsafe { File::from_raw_fd(stats) })
+}
+
+fn read(file: &File, prefix: &str, into: &mut BTreeMap<String, u64>) -> std::io::Result<()> {
     let mut header = [0; HEADER];
     file.read_exact_at(&mut header, 0)?;
     let mut bytes = vec![0; 1 << 14];
