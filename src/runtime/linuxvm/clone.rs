@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use guest_abi::linux::{RENEWAL_BYTES, Renewal};
-use kvm_bindings::{CpuId, kvm_clock_data};
+use kvm_bindings::{CpuId, kvm_clock_data, kvm_cpuid_entry2};
 use kvm_ioctls::Kvm;
 use serde::{Deserialize, Serialize};
 
@@ -155,13 +155,19 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
     host::check_memory("a Linux guest", header.memory_bytes, LEAST_MEMORY)
         .map_err(|error| SnapshotError::Foreign(error.to_string()))?;
     let fresh = fresh_state(&kvm, &cpuid).map_err(kvm_failed)?;
+    let mut vcpu = state.changes(&fresh, Time::GoesOn);
+    if is_amd(&header.cpuid) {
+        // KVM tells every task state segment of an AMD processor as busy. Such a processor does not care, but
+        // QEMU's emulation of one lets ring 3 use no port with a task state that was loaded as busy.
+        vcpu.sregs.tr.type_ = AVAILABLE_TASK_STATE;
+    }
     let start = spec.map_or(Ok(Vec::new()), |spec| other_start(&machine, spec))?;
     Ok(Plan {
         kvm,
         windows: windows_of(snapshot.parts(), || Rc::clone(snapshot.file())),
         memory_bytes: header.memory_bytes,
         cpuid,
-        vcpu: state.changes(&fresh, Time::GoesOn),
+        vcpu,
         clock: kvm_clock_data { clock: machine.clock_ns, ..kvm_clock_data::default() },
         filter: confine::filter(&REQUESTS),
         log: machine.log,
@@ -169,6 +175,15 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
         ready: machine.ready,
         start,
     })
+}
+
+/// Type of a task state segment (Intel SDM volume 3, 3.5).
+const AVAILABLE_TASK_STATE: u8 = 9;
+
+/// `AuthenticAMD` and its kin, whose first leaf has these letters in EBX.
+fn is_amd(cpuid: &[kvm_cpuid_entry2]) -> bool {
+    let vendor = cpuid.iter().find(|entry| entry.function == 0).map(|entry| entry.ebx.to_le_bytes());
+    matches!(vendor.as_ref(), Some(b"Auth" | b"Hygo"))
 }
 
 /// The state of a vCPU of a Linux guest that was just made.

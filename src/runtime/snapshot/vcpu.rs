@@ -16,10 +16,6 @@ const TIME: [u32; 3] = [COUNTER, 0x3b, DEADLINE];
 const COUNTER: u32 = 0x10;
 const DEADLINE: u32 = 0x6e0;
 
-/// Types of a task state segment (Intel SDM volume 3, 3.5).
-const AVAILABLE_TASK_STATE: u8 = 9;
-const BUSY_TASK_STATE: u8 = 11;
-
 /// What becomes of a processor's own time in a clone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Time {
@@ -82,15 +78,9 @@ impl VcpuState {
             let known = self.msrs.iter().find(|entry| entry.index == index);
             known.filter(|_| time == Time::GoesOn).copied()
         };
-        let mut sregs = self.sregs;
-        if self.sregs.tr.type_ == BUSY_TASK_STATE && fresh.sregs.tr.type_ != BUSY_TASK_STATE {
-            // KVM on AMD tells any task state segment as busy. The processor does not care, but QEMU's emulation of
-            // one lets ring 3 use no port with a task state that was loaded as busy.
-            sregs.tr.type_ = AVAILABLE_TASK_STATE;
-        }
         VcpuChanges {
             regs: self.regs,
-            sregs,
+            sregs: self.sregs,
             xcrs: (self.xcrs != fresh.xcrs).then_some(self.xcrs),
             xsave: (self.xsave.region != fresh.xsave.region)
                 .then(|| Box::new(kvm_xsave { region: self.xsave.region, ..kvm_xsave::default() })),
