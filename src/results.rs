@@ -102,6 +102,14 @@ pub enum Cold {
 }
 
 impl Cold {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cold::Files => "files",
+            Cold::Host => "host",
+        }
+    }
+
     /// What it drops, in words.
     pub fn what(self) -> &'static str {
         match self {

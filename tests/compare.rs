@@ -66,6 +66,38 @@ fn the_built_in_workloads_are_compared_and_reported() {
 }
 
 #[test]
+fn a_report_speaks_the_language_that_is_asked_for_and_holds_the_others() {
+    let folder = TempDir::new().unwrap();
+    compare(&folder, &["--quick", "--runtimes", "process", "--workloads", "noop"]).success();
+    let page = |language: &[&str], environment: &str| {
+        let made = TempDir::new().unwrap();
+        let results = folder.path().join("results.json");
+        let assert = isobench()
+            .arg("report")
+            .arg(results)
+            .arg("--output")
+            .arg(made.path())
+            .args(language)
+            .env("LC_ALL", environment)
+            .assert()
+            .success();
+        let said = String::from_utf8_lossy(&assert.get_output().stdout).into_owned();
+        (said, fs::read_to_string(made.path().join("index.html")).unwrap())
+    };
+    for (language, environment, first, other) in [
+        (&["--lang", "ko"][..], "C", "ko", "en"),
+        (&[][..], "ko_KR.UTF-8", "ko", "en"),
+        (&["--lang", "en"][..], "ko_KR.UTF-8", "en", "ko"),
+    ] {
+        let (said, page) = page(language, environment);
+        assert!(page.contains(&format!("<html lang=\"{first}\">")), "{language:?} {environment}");
+        assert!(page.contains(&format!("<template data-language=\"{other}\"")));
+        assert_eq!(said.contains("부팅 시간"), first == "ko", "{said}");
+        assert!(page.contains("부팅 시간") && page.contains("Boot time"));
+    }
+}
+
+#[test]
 fn a_report_is_made_again_from_its_results() {
     let folder = TempDir::new().unwrap();
     compare(&folder, &["--quick", "--runtimes", "process", "--workloads", "noop"]).success();
@@ -135,7 +167,7 @@ fn the_list_of_workloads_names_each() {
     let text = String::from_utf8(output.stdout).unwrap();
     for name in [
         "noop", "int", "float", "sha256", "compress", "sort", "stream", "chase", "touch", "syscall", "clock",
-        "files", "probe",
+        "files", "probe", "serve",
     ] {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing:\n{text}");
     }
@@ -153,6 +185,7 @@ fn help_has_examples_on_every_command() {
         &["merge", "--help"],
         &["doctor", "--help"],
         &["workloads", "--help"],
+        &["maintain", "--help"],
     ] {
         let output = isobench().args(command).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

@@ -5,11 +5,12 @@ mod common;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use common::{Snapshot, busybox, isobench, need};
+use isobench::measure::processes::children;
 use isobench::report::density::read;
 use isobench::results::density::{DensityResults, Ended, Resource};
 use nix::sys::signal::{Signal, kill};
@@ -196,20 +197,33 @@ fn a_workload_gets_the_limit_of_open_files_that_isobench_was_given() {
     }
 }
 
+/// Waits until so many sandboxes of a run are there at once. (One process alone may be a rehearsal.)
+fn wait_for_sandboxes(harness: &Child, least: usize) {
+    let sandboxes = || -> usize {
+        children(harness.id() as i32).into_iter().map(|launcher| children(launcher).len()).sum()
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while sandboxes() < least {
+        assert!(Instant::now() < deadline, "no sandbox was started");
+        sleep(Duration::from_millis(2));
+    }
+    sleep(Duration::from_millis(500));
+}
+
 #[test]
 fn ctrl_c_keeps_what_there_is_and_leaves_nothing_behind() {
     let before = Snapshot::take();
     for (starters, signal) in [("0", Signal::SIGINT), ("0", Signal::SIGTERM), ("1,2", Signal::SIGINT)] {
         let folder = TempDir::new().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_isobench"))
-            .args(["density", "--runtime", "container", "--max", "5000", "--window", "60s"])
+            .args(["density", "--runtime", "container", "--max", "3000", "--window", "60s"])
             .args(["--starters", starters, "--output"])
             .arg(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        sleep(Duration::from_millis(1500));
+        wait_for_sandboxes(&child, if starters == "0" { 3 } else { 2 });
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         let begin = Instant::now();
         assert_eq!(child.wait().unwrap().code(), Some(128 + signal as i32));
@@ -240,7 +254,7 @@ fn a_kill_of_the_harness_takes_all_sandboxes_along() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    sleep(Duration::from_millis(1800));
+    wait_for_sandboxes(&child, 2);
     child.kill().unwrap();
     child.wait().unwrap();
     before.assert_same();

@@ -9,6 +9,7 @@ use common::isobench;
 use isobench::report::file;
 use isobench::report::synthetic::Synthetic;
 use isobench::results::Results;
+use isobench::runtime::spec::Isolation;
 use tempfile::TempDir;
 
 fn run(seed: u64) -> Results {
@@ -78,6 +79,19 @@ fn runs_of_other_hosts_are_not_compared_unless_told_to() {
 }
 
 #[test]
+fn steps_left_out_concern_the_container_alone() {
+    let folder = TempDir::new().unwrap();
+    let mut ablated = run(2);
+    ablated.plan.without = vec![Isolation::Net, Isolation::Seccomp];
+    let table = printed(&diff(&run(1), &ablated, folder.path(), &[]).success());
+    let not_comparable = table.split("Not comparable").nth(1).unwrap();
+    assert!(not_comparable.contains("isolation steps left out: nothing → net,seccomp"), "{table}");
+    assert!(not_comparable.contains("container") && !not_comparable.contains("microvm"), "{table}");
+    let waived = printed(&diff(&run(1), &ablated, folder.path(), &["--despite", "limits"]).success());
+    assert!(!waived.contains("Not comparable"), "{waived}");
+}
+
+#[test]
 fn cells_with_one_trial_are_too_few_to_tell() {
     let folder = TempDir::new().unwrap();
     let one = |seed| Synthetic { seed, rounds: 1, ..Synthetic::default() }.results();
@@ -92,6 +106,18 @@ fn files_that_are_no_results_are_refused_in_one_line() {
     file::write(&good, &run(1)).unwrap();
     for content in ["", "{}", "not json", "[1, 2]"] {
         fs::write(&bad, content).unwrap();
+        let refused = isobench().arg("diff").args([&good, &bad]).assert().code(1);
+        let stderr = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(stderr.contains("bad.json") && stderr.trim_end().lines().count() == 1, "{stderr}");
+    }
+    // JSON knows no NaN, and no number beyond what a float holds.
+    let text = serde_json::to_string(&run(1)).unwrap();
+    for number in ["NaN", "1e999", "-1"] {
+        fs::write(
+            &bad,
+            text.replacen("\"duration_ns\":42000000000", &format!("\"duration_ns\":{number}"), 1),
+        )
+        .unwrap();
         let refused = isobench().arg("diff").args([&good, &bad]).assert().code(1);
         let stderr = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
         assert!(stderr.contains("bad.json") && stderr.trim_end().lines().count() == 1, "{stderr}");

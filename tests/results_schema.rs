@@ -6,8 +6,15 @@ use std::fs;
 use std::path::Path;
 
 use common::{isobench, need};
+use isobench::report::file;
 use isobench::report::synthetic::Synthetic;
-use isobench::runtime::trial::{Death, DeathCause, Exit};
+use isobench::results::maintenance::{
+    Build, Cause, DiskImage, Form, KernelFacts, Maintenance, MeasuredImage, MeasuredLayer, Replacement,
+    ReplacementRound, RollBack, Shipment, Storage, Strategy,
+};
+use isobench::results::{Cold, During, HostFacts};
+use isobench::runtime::spec::Isolation;
+use isobench::runtime::trial::{Death, DeathCause, Exit, PageCache};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -54,7 +61,89 @@ fn every_way_to_end_fits_the_schema() {
     }
     results.plan.pinned_cpu = Some(1);
     results.plan.precision = Some(0.02);
+    results.plan.cold = Some(Cold::Host);
+    results.plan.cool_down_ns = 5;
+    results.plan.without = vec![Isolation::NoNewPrivileges];
+    results.during = Some(During { stolen: Some(0.5), ..During::default() });
+    results.host = HostFacts::read();
+    results.trials[0].page_cache =
+        Some(PageCache { cold: true, dropped_bytes: 1, kept_bytes: 2, preparation_ns: 3 });
     assert_valid(&serde_json::to_value(&results).unwrap());
+}
+
+/// `tests/data/results/1-first.json` is of isobench 0.1.0 (59bcb48), shortened.
+#[test]
+fn results_of_old_versions_are_read_compared_and_shown() {
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/results/1-first.json");
+    let results = file::read(&old).unwrap();
+    assert!(results.trials.len() > 50 && results.trials.iter().all(|trial| trial.harness_ns.is_none()));
+    assert_valid(&serde_json::from_slice(&fs::read(&old).unwrap()).unwrap());
+    assert_valid(&serde_json::to_value(&results).unwrap());
+    let folder = TempDir::new().unwrap();
+    isobench().arg("report").arg(&old).arg("--output").arg(folder.path()).assert().success();
+    isobench().arg("diff").args([&old, &old]).assert().success();
+    isobench().arg("export").arg(&old).args(["--format", "csv"]).assert().success();
+    isobench().arg("merge").arg(&old).arg("--output").arg(folder.path().join("merged")).assert().success();
+}
+
+#[test]
+fn everything_of_a_maintenance_experiment_fits_the_schema() {
+    use Cause::*;
+    use Form::*;
+    let forms = [
+        Layers,
+        LayersAndAbove,
+        LayersDifference,
+        Disk,
+        DiskCompressed,
+        DiskDifference,
+        DiskOverlay,
+        DiskOverlay64K,
+    ];
+    let causes = [First, Unchanged, AppFile, Dependency, Base];
+    let each = |form| causes.map(|cause| (form, cause));
+    let all: Vec<(Form, Cause)> = forms.into_iter().flat_map(each).collect();
+    let shipment =
+        |(form, cause)| Shipment { form, cause, bytes: 1, prepare_ns: vec![1], apply_ns: Vec::new() };
+    let round = |serving_ns| ReplacementRound { serving_ns, ..ReplacementRound::default() };
+    let replacement = |strategy| Replacement {
+        runtime: "container".into(),
+        strategy,
+        rounds: vec![round(None), round(Some(1))],
+    };
+    let image = |disk| MeasuredImage {
+        name: "generated".into(),
+        files: 1,
+        bytes: 1,
+        layers: vec![MeasuredLayer { name: "base".into(), bytes: 1, shipped_bytes: 1 }],
+        disk,
+        builds: vec![Build { form: Layers, cause: First, built_bytes: 1, times_ns: vec![1] }],
+        shipments: all.iter().copied().map(shipment).collect(),
+        storage: vec![Storage { form: Disk, shared_bytes: 1, instance_bytes: 1, make_ns: vec![1] }],
+        roll_backs: vec![RollBack { form: Disk, kept_bytes: 1, times_ns: vec![1] }],
+        replacements: [Strategy::Control, Strategy::StopStart, Strategy::Rolling].map(replacement).into(),
+    };
+    let disk = DiskImage { format: "ext4".into(), bytes: 1, allocated_bytes: 1 };
+    let mut results = Synthetic { rounds: 1, ..Synthetic::default() }.results();
+    results.maintenance = Some(Box::new(Maintenance {
+        instances: 1,
+        written_bytes: 1,
+        compression: "zstd".into(),
+        chunk_bytes: 1,
+        requests_per_second: 1,
+        images: vec![image(None), image(Some(disk))],
+        kernels: vec![KernelFacts {
+            runtime: "container".into(),
+            instances: 1,
+            kernels: vec!["Linux".into()],
+            on_host_kernel: 1,
+        }],
+        left_out: vec!["something".into()],
+    }));
+    let mut value = serde_json::to_value(&results).unwrap();
+    assert_valid(&value);
+    value["maintenance"]["images"][0]["shipments"][0]["form"] = json!("magic");
+    assert!(!schema().is_valid(&value));
 }
 
 #[test]

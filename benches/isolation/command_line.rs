@@ -21,6 +21,11 @@ pub fn bench(criterion: &mut Criterion) {
         command.args(["run", "--runtime", runtime, "--"]).arg(&program);
         add(&mut group, &format!("isobench-{runtime}"), command);
     }
+    if let Some(floor) = floor(folder.path()) {
+        let mut command = Command::new(floor);
+        command.arg(&program);
+        add(&mut group, "floor", command);
+    }
     let mut bwrap = Command::new("bwrap");
     bwrap
         .args(["--unshare-all", "--proc", "/proc", "--dev", "/dev", "--ro-bind"])
@@ -48,6 +53,20 @@ fn add(
     group.bench_function(name, |bencher| {
         bencher.iter(|| assert!(command.status().expect("it started before").success()));
     });
+}
+
+/// What bare system calls need for the same, in a program as small as can be.
+fn floor(folder: &Path) -> Option<std::path::PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/isolation/floor/command.c");
+    let built = folder.join("floor");
+    let compiled = Command::new("cc").args(["-O2", "-static", "-o"]).arg(&built).arg(source).status();
+    match compiled {
+        Ok(status) if status.success() => Some(built),
+        _ => {
+            println!("SKIPPED floor: no C compiler that links statically");
+            None
+        }
+    }
 }
 
 /// An OCI bundle for runc: its own default configuration with our program as the process.

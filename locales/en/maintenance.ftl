@@ -93,3 +93,26 @@ maintenance-say-kernel-shared = Under { $count ->
     [one] 1 instance
    *[other] { $count } instances
 } of { $shared } there is one kernel, the host's, and patching it stops all of them.
+
+maintenance-method = Maintenance: layers and disk images were made of the same files, compressed alike, changed in the same files, and each repeated as far as its time allowed. Medians bear exact 95 % intervals between order statistics; below 6 repetitions there is none. What each figure hides: docs/maintenance.md in the source of isobench.
+
+maintenance-box-layers = { $layers } shipped after a change of one file in { $size }
+maintenance-box-disk = { $disk } shipped after the same change as a compressed disk image, { $difference } as a difference
+maintenance-box-storage = { $count ->
+    [one] 1 instance takes { $all } of disk
+   *[other] { $count } instances take { $all } of disk
+}
+maintenance-box-copies = { $count ->
+    [one] 1 instance takes { $copies } of disk as a copy, { $overlays } as an overlay
+   *[other] { $count } instances take { $copies } of disk as copies, { $overlays } as overlays
+}
+maintenance-box-replaced = the new version answers { $time } after its arrival; failed requests: { $stopped } when stopped first, { $rolling } when rolling
+maintenance-box-kernel-hosts = one kernel to patch, the host’s: instances down at once: { $count }
+maintenance-box-kernel-own = kernels to patch under { $count ->
+    [one] 1 instance
+   *[other] { $count } instances
+}: { $parts }, one instance down at a time
+maintenance-box-image = an image of { $layers ->
+    [one] 1 layer
+   *[other] { $layers } layers
+} and { $size } ran as it is

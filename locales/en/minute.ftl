@@ -8,7 +8,7 @@ minute-not-measured = not measured in this run
 minute-measure = run { $command }
 minute-raw = raw trials
 minute-again = again:
-minute-why = why, and again
+minute-why = evidence and command
 
 minute-isolation = Isolation
 minute-portability = Portability
@@ -47,5 +47,5 @@ cost-structural = structural
 cost-implementation = implementation
 cost-structural-share = structural ({ $percent } %)
 cost-implementation-share = implementation ({ $percent } %)
-cost-legend-structural = structural: follows from the isolation itself
-cost-legend-implementation = implementation: a better tool could remove it
+cost-legend-structural = follows from the isolation itself
+cost-legend-implementation = a better tool could remove it

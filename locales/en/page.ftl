@@ -49,3 +49,6 @@ raw-counts = Counts
 raw-user = CPU, user
 raw-system = CPU, kernel
 raw-shown = shown, of
+page-filter = Show in the charts:
+reference-title = Reference points
+reference-text = The tools that people use, on this host, with the same program and under the same clock.

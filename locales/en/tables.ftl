@@ -75,7 +75,7 @@ table-crossings-note = Per trial, medians. A process and a container cross into 
 missing-calls = Calls that the guest kernel lacks: { $calls }.
 
 table-failures = Failed trials
-table-failures-note = No figure above rests on them.
+table-failures-note = No figure above rests on them. A cell with a wrong or an impossible result is invalid: it shows no figure at all.
 
 table-skipped = Runtimes that took no part
 

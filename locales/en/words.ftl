@@ -21,16 +21,9 @@ kvm-software-nested = Measured on { $backend }, a software KVM backend without V
 kvm-software = Measured on { $backend }, a software KVM backend without VT-x or SVM: hardware KVM gives other numbers.
 kvm-nested = Measured on nested KVM ({ $backend } inside a virtual machine): bare metal gives other numbers.
 
-warning-load = The load average was { $load } on { $cpus } CPUs at the start: other programs compete. Stop them and run again.
-warning-governor = The CPU frequency governor is { $governor }: the clock rises and falls with load. Mend: sudo cpupower frequency-set -g performance
-warning-swap = { $size } MiB of swap are in use: memory figures may miss swapped pages. Mend: sudo swapoff -a
-warning-virtual = This host is a virtual machine itself ({ $hypervisor }): neighbours can steal CPU time. For figures of bare metal run on bare metal.
-warning-kvm-software = KVM here is { $backend }, a software backend without VT-x or SVM: VM figures are not what bare metal gives.
-warning-kvm-nested = KVM here is { $backend } inside another virtual machine (nested): VM figures are slower than on bare metal.
-
 method-rounds = Every round runs each runtime with each workload once, in random order; the same program file, byte for byte, runs in all of them.
 method-clock = All times are on the host's CLOCK_MONOTONIC and count from the request. Start-up ends when the first byte of the workload's output reaches the harness, which can be seen from outside alike for every runtime.
-method-intervals = Medians bear exact 95 % intervals between order statistics (binomial), which need no assumption about the distribution; below 6 trials there is none. N× is the median over rounds of the ratio within a round, so what slows a whole round down cancels; it can differ a little from the quotient of two medians.
+method-intervals = Medians bear 95 % intervals between order statistics (binomial), interpolated as Hettmansperger and Sheather do, which need no assumption about the distribution; below 6 trials there is none. N× is the median over rounds of the ratio within a round, so what slows a whole round down cancels; it can differ a little from the quotient of two medians.
 method-control = process runs a second time under another name. What the two differ by is the noise floor, and a difference inside it, or one whose interval holds 1, is called no measurable difference. No trial is dropped as an outlier.
 
 verdict-slower = slower

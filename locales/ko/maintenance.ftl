@@ -144,3 +144,23 @@ maintenance-say-replaced = { $runtime }: 새 버전이 { $time } 뒤에 답한�
 maintenance-say-kernel = { $shared } 인스턴스 { $count }개 아래의 커널은 호스트의 것 하나이고, 패치하면 모두 멈춘다. { $own }: 패치할 커널이 { $parts }개이고, 한 번에 인스턴스 하나씩 멈춘다.
 # source: b531f263
 maintenance-say-kernel-shared = { $shared } 인스턴스 { $count }개 아래의 커널은 호스트의 것 하나이고, 패치하면 모두 멈춘다.
+
+# source: 3e54f5d9
+maintenance-method = 관리 및 유지 보수: 레이어와 디스크 이미지를 같은 파일로 만들고, 똑같이 압축하고, 같은 파일을 바꾸고, 시간이 되는 만큼 되풀이했다. 중앙값에는 순서 통계량 사이의 정확한 95 % 구간이 붙으며, 6회 미만이면 없다. 값마다 숨기는 것은 isobench 소스의 docs/maintenance.md에 있다.
+
+# source: 8ee73f6f
+maintenance-box-layers = { $size } 가운데 파일 하나를 바꾸면 { $layers } 전송
+# source: a7da80ac
+maintenance-box-disk = 같은 변경을 압축한 디스크 이미지로 { $disk }, 차이로 { $difference } 전송
+# source: 01a37ea7
+maintenance-box-storage = 인스턴스 { $count }개의 디스크 { $all }
+# source: 8f270cbd
+maintenance-box-copies = 인스턴스 { $count }개의 디스크: 복사본 { $copies }, 오버레이 { $overlays }
+# source: d74c19d1
+maintenance-box-replaced = 도착 { $time } 뒤 새 버전이 답한다. 실패한 요청: 먼저 멈추면 { $stopped }개, 롤링이면 { $rolling }개
+# source: 2ee7a630
+maintenance-box-kernel-hosts = 패치할 커널은 호스트의 것 하나. 한꺼번에 멈추는 인스턴스: { $count }개
+# source: 2a732ca5
+maintenance-box-kernel-own = 인스턴스 { $count }개 아래 패치할 커널: { $parts }개, 한 번에 인스턴스 하나씩 멈춘다
+# source: 92cccc12
+maintenance-box-image = 레이어 { $layers }개, { $size }짜리 이미지가 그대로 실행됨

@@ -16,8 +16,8 @@ minute-measure = 재려면: { $command }
 minute-raw = 원자료
 # source: a831c1c6
 minute-again = 다시 재기:
-# source: 0d97aa70
-minute-why = 까닭과 다시 재는 법
+# source: 032e069a
+minute-why = 근거와 명령
 
 # source: 7ba10413
 minute-isolation = 격리 수준
@@ -87,7 +87,7 @@ cost-implementation = 구현
 cost-structural-share = 구조적({ $percent } %)
 # source: bef26a35
 cost-implementation-share = 구현({ $percent } %)
-# source: 119cf276
-cost-legend-structural = 구조적: 격리 자체에서 나오는 비용
-# source: 3121480a
-cost-legend-implementation = 구현: 더 나은 도구라면 없앨 수 있는 비용
+# source: 5b1a478a
+cost-legend-structural = 격리 자체에서 나오는 비용
+# source: 796dc031
+cost-legend-implementation = 더 나은 도구라면 없앨 수 있는 비용

@@ -86,3 +86,9 @@ raw-user = CPU(사용자)
 raw-system = CPU(커널)
 # source: 5354ded6
 raw-shown = 행 표시, 전체
+# source: 725c3f31
+page-filter = 차트에 보일 것:
+# source: 26a73913
+reference-title = 견줄 점
+# source: add1a52c
+reference-text = 사람들이 쓰는 도구를, 이 호스트에서, 같은 프로그램과 같은 시계로.

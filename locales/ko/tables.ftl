@@ -141,8 +141,8 @@ missing-calls = 게스트 커널에 없는 호출: { $calls }.
 
 # source: 41daeaa4
 table-failures = 실패한 시행
-# source: d1376849
-table-failures-note = 위의 어느 값에도 쓰지 않았다.
+# source: 937da943
+table-failures-note = 위의 어떤 값도 이 시행들에 기대지 않는다. 틀린 결과나 불가능한 결과가 나온 칸은 무효이고, 값을 하나도 보이지 않는다.
 
 # source: 255bee06
 table-skipped = 참가하지 못한 런타임

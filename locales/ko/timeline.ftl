@@ -15,9 +15,9 @@ waterfall-zoom-all = 전체
 # source: 93ba5dbb
 waterfall-zoom-reset = 처음으로
 # source: 2fac9512
-waterfall-earlier = 앞으로
+waterfall-earlier = 더 이른 쪽
 # source: 9e5da8c8
-waterfall-later = 뒤로
+waterfall-later = 더 늦은 쪽
 # source: be351a3c
 waterfall-keys = 자판: + − ← → 0
 # source: 694d58d0
@@ -49,10 +49,10 @@ replay-intro = 모든 런타임이 같은 순간에 요청을 받는다. 1/1000�
 replay-play = 재생
 # source: e4885636
 replay-pause = 멈춤
-# source: 1e4d60d6
-replay-back = 앞 사건
-# source: 1fbc9527
-replay-step = 다음 사건
+# source: 0166ed50
+replay-back = ‹ 뒤로
+# source: 1b6a70b4
+replay-step = 앞으로 ›
 # source: 61e9c506
 replay-restart = 처음부터
 # source: 4bf7eee0

@@ -26,25 +26,12 @@ kvm-software = VT-x나 SVM이 없는 소프트웨어 KVM 백엔드 { $backend }�
 # source: ccc61f56
 kvm-nested = 중첩 KVM(가상 머신 안의 { $backend })에서 쟀다. 베어 메탈에서는 다른 값이 나온다.
 
-# source: cc675ab6
-warning-load = 시작할 때 CPU { $cpus }개에 평균 부하가 { $load }였다. 다른 프로그램이 경쟁하고 있다. 멈추고 다시 실행하자.
-# source: 68482a19
-warning-governor = CPU 주파수 거버너가 { $governor }이다. 부하에 따라 클록이 오르내린다. 고치려면: sudo cpupower frequency-set -g performance
-# source: c79de53a
-warning-swap = 스왑을 { $size } MiB 쓰고 있다. 메모리 값에서 스왑된 페이지가 빠질 수 있다. 고치려면: sudo swapoff -a
-# source: 62d050f2
-warning-virtual = 이 호스트도 가상 머신이다({ $hypervisor }). 이웃이 CPU 시간을 가져갈 수 있다. 베어 메탈의 값을 알려면 베어 메탈에서 실행하자.
-# source: 2f6f3b57
-warning-kvm-software = 이곳의 KVM은 VT-x나 SVM이 없는 소프트웨어 백엔드 { $backend }이다. 가상 머신의 값은 베어 메탈과 다르다.
-# source: e310ce83
-warning-kvm-nested = 이곳의 KVM은 다른 가상 머신 안에서(중첩) 도는 { $backend }이다. 가상 머신의 값은 베어 메탈보다 느리다.
-
 # source: 61cad146
 method-rounds = 라운드마다 모든 런타임이 모든 작업을 한 번씩 무작위 순서로 실행한다. 어디서나 바이트까지 똑같은 프로그램 파일을 쓴다.
 # source: e440fd88
 method-clock = 모든 시간은 호스트의 CLOCK_MONOTONIC으로 재고, 요청한 순간부터 센다. 작업의 첫 출력 바이트가 측정기에 닿으면 부팅이 끝난 것으로 본다. 이 순간은 어떤 런타임이든 밖에서 똑같이 볼 수 있다.
-# source: 4a2b86b8
-method-intervals = 중앙값에는 순서 통계량으로 구한 정확한 95 % 구간(이항 분포)을 붙인다. 분포를 가정하지 않는다. 시행이 6회보다 적으면 구간이 없다. N×는 라운드 안에서 구한 비율의 중앙값이다. 라운드 전체를 느리게 한 것은 상쇄된다. 두 중앙값을 나눈 값과 조금 다를 수 있다.
+# source: 2e494476
+method-intervals = 중앙값에는 순서 통계량으로 구하고(이항 분포) 헤트먼스퍼거와 시더의 방법으로 보간한 95 % 구간을 붙인다. 분포를 가정하지 않는다. 시행이 6회보다 적으면 구간이 없다. N×는 라운드 안에서 구한 비율의 중앙값이다. 라운드 전체를 느리게 한 것은 상쇄된다. 두 중앙값을 나눈 값과 조금 다를 수 있다.
 # source: c973ad3d
 method-control = process는 다른 이름으로 한 번 더 실행한다. 둘의 차이가 잡음 하한이다. 그 안에 드는 차이나 구간에 1이 들어가는 차이는 '잴 수 있는 차이 없음'이라고 한다. 이상값이라고 버리는 시행은 없다.
 
@@ -91,18 +78,18 @@ computing-clause-more = { $runtime } 시간이 { $percent } % 더 걸림
 # source: 203bc82c
 computing-clause-less = { $runtime } 시간이 { $percent } % 덜 걸림
 # source: ab2611ad
-computing-clause-alike = { $runtimes } 잴 수 있는 차이 없음
+computing-clause-alike = { $runtimes }: 잴 수 있는 차이 없음
 # source: f44736e5
-computing-clause-unsure = { $runtimes } 라운드가 적어 판단할 수 없음
+computing-clause-unsure = { $runtimes }: 라운드가 적어 판단할 수 없음
 
 # source: 5029423e
 memory-missing = 격리에 드는 메모리는 재지 않았다.
 # source: 2d51d803
-memory-all-alike = 호스트 메모리: { $runtimes } 잴 수 있는 차이 없음.
+memory-all-alike = 호스트 메모리에는 잴 수 있는 차이가 없다({ $runtimes }).
 # source: aeaf00f4
 memory-said = 일반 프로세스와 견주어 호스트 메모리는: { $clauses }.
 # source: 4780328c
-memory-said-and-alike = 일반 프로세스와 견주어 호스트 메모리는: { $clauses }. { $runtimes } 잴 수 있는 차이 없음.
+memory-said-and-alike = 일반 프로세스와 견주어 호스트 메모리는: { $clauses }. 잴 수 있는 차이가 없는 것: { $runtimes }.
 # source: 7b9f51f8
 memory-clause-more = { $runtime } { $size } 더 씀
 # source: 58734f78

@@ -15,7 +15,7 @@ use crate::runtime::launcher::{Kind, Launcher};
 use crate::runtime::spec::{FileMapping, Isolation, LaunchSpec, Limits, Program, set_variable};
 use crate::runtime::{Runtime, RuntimeError, external};
 use crate::workload::catalogue;
-use crate::workload::program::{find_in_root, resolve_program};
+use crate::workload::program::{find_in_root, program_on_disk, resolve_program};
 
 /// What a sandbox gets.
 #[derive(Debug, Args)]
@@ -52,6 +52,19 @@ pub struct SandboxArguments {
     #[arg(long)]
     pub guest_unpacks_kernel: bool,
 
+    /// Boot the kernel of a linuxvm even where this host's KVM is known not to boot Linux
+    #[arg(long)]
+    pub boot_anyway: bool,
+
+    /// The image of a disk (ext4, squashfs, erofs, xfs, btrfs, iso9660) that becomes the root of a linuxvm; it is never
+    /// written to
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "files"])]
+    pub disk: Option<PathBuf>,
+
+    /// Let the standard streams of a linuxvm go by a virtio console; by default init calls the VMM for them
+    #[arg(long)]
+    pub virtio_console: bool,
+
     /// Set a variable in the sandbox's environment; may be repeated
     #[arg(long = "env", short = 'e', value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
@@ -61,7 +74,10 @@ impl SandboxArguments {
     /// A spec for `command`, whose first word names the program.
     pub fn spec(&self, command: &[OsString]) -> Result<LaunchSpec, Failure> {
         let name = command.first().ok_or_else(|| Failure::usage("no program given; put it after --"))?;
-        let program = resolve_program(name, self.root.as_deref()).map_err(program_failure)?;
+        let program = match &self.disk {
+            Some(_) => program_on_disk(name),
+            None => resolve_program(name, self.root.as_deref()).map_err(program_failure)?,
+        };
         let argv = command.iter().map(c_string).collect::<Result<_, _>>()?;
         Ok(LaunchSpec { program, argv, ..self.template()? })
     }
@@ -147,6 +163,9 @@ impl SandboxArguments {
                 .as_ref()
                 .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             guest_unpacks_kernel: self.guest_unpacks_kernel,
+            boot_anyway: self.boot_anyway,
+            disk: self.disk.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            virtio_console: self.virtio_console,
             without: self.without.iter().filter_map(|name| Isolation::from_name(name)).collect(),
             ..LaunchSpec::new(Program::Builtin(String::new()))
         })

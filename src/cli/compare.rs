@@ -21,8 +21,8 @@ use crate::experiment::plan::Effort;
 use crate::experiment::suite;
 use crate::language::{Language, text};
 use crate::measure::page_cache::may_drop_all;
-use crate::report;
-use crate::results::{Cold, Results, SkippedRuntime, journal};
+use crate::report::{self, Sources};
+use crate::results::{Cold, SkippedRuntime, journal};
 use crate::runtime::launcher::Launcher;
 use crate::runtime::null::Null;
 use crate::runtime::{Runtime, external, pin};
@@ -177,15 +177,15 @@ pub fn run(arguments: CompareArguments) -> Result<ExitCode, Failure> {
     progress.finish();
     let results = outcome.map_err(Failure::failed)?;
     let journal = arguments.output.join(journal::NAME);
-    print_and_write(&results, &arguments.output, arguments.language.get()).map_err(
-        |failure| match journal.exists() {
+    print_and_write((&results).into(), &arguments.output, arguments.language.get()).map_err(|failure| {
+        match journal.exists() {
             true => Failure {
                 message: format!("{}; what was measured is kept in {}", failure.message, journal.display()),
                 ..failure
             },
             false => failure,
-        },
-    )?;
+        }
+    })?;
     // Its trials are in the results now.
     let _ = std::fs::remove_file(journal);
     let failed = results.trials.iter().filter(|trial| !trial.is_valid()).count();
@@ -262,10 +262,10 @@ fn precision(text: &str) -> Result<f64, String> {
 }
 
 /// Prints the table and writes the report.
-pub fn print_and_write(results: &Results, folder: &Path, language: Language) -> Result<(), Failure> {
-    let written = report::render_all(results, folder, language).map_err(Failure::failed)?;
+pub fn print_and_write(sources: Sources<'_>, folder: &Path, language: Language) -> Result<(), Failure> {
+    let written = report::render_all(sources, folder, language).map_err(Failure::failed)?;
     let style = report::terminal::Style::detect(&std::io::stdout());
-    print!("{}", report::terminal::render(&report::summary::Summary::new(results), language, style));
+    print!("{}", report::terminal::render(&report::summary::Summary::new(sources.results), language, style));
     println!("\n{}", text!(language, "terminal-report", path = written.html.display().to_string()));
     Ok(())
 }

@@ -9,10 +9,12 @@ use clap::Args;
 
 use super::arguments::{SandboxArguments, kind, own_runtime_parser, program_failure, size, workload_parser};
 use super::compare::Reporter;
+use super::language::LanguageArgument;
 use super::{Failure, interrupt};
 use crate::experiment::density::{self, Density};
 use crate::experiment::plan::Effort;
 use crate::experiment::{compare::Candidate, suite};
+use crate::language::Language;
 use crate::measure::host_memory::HostMemory;
 use crate::report;
 use crate::report::density::DensitySummary;
@@ -57,6 +59,9 @@ pub struct DensityArguments {
     output: PathBuf,
 
     #[command(flatten)]
+    language: LanguageArgument,
+
+    #[command(flatten)]
     sandbox: SandboxArguments,
 
     /// Your own program, with its arguments; to be kept alive, it must wait until its standard input ends
@@ -74,7 +79,7 @@ pub fn run(arguments: DensityArguments) -> Result<ExitCode, Failure> {
     // Each sandbox takes descriptors of the harness and of its launcher.
     open_files::raise().map_err(Failure::failed)?;
     let starters: Vec<u32> = arguments.starters.iter().copied().filter(|starters| *starters > 0).collect();
-    let launchers = starters.iter().copied().max().unwrap_or(1);
+    let launchers = starters.iter().copied().max().unwrap_or(1).max(launchers_for(arguments.max));
     let launchers: Result<Vec<_>, _> = (0..launchers).map(|_| Launcher::start()).collect();
     let mut launchers = launchers.map_err(Failure::failed)?;
     interrupt::install();
@@ -93,15 +98,20 @@ pub fn run(arguments: DensityArguments) -> Result<ExitCode, Failure> {
     let outcome = density::density(&experiment, &mut launchers);
     progress.finish();
     let results = outcome.map_err(Failure::failed)?;
-    print_and_write(&results, &arguments.output)?;
+    print_and_write(&results, &arguments.output, arguments.language.get())?;
     Ok(interrupt::received().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal as u8)))
 }
 
+/// So many launchers that each keeps some hundred sandboxes alive, as long as the launchers themselves are not many.
+fn launchers_for(sandboxes: u32) -> u32 {
+    sandboxes.div_ceil(100).clamp(1, 64)
+}
+
 /// Prints what it comes to and writes the report.
-pub fn print_and_write(results: &DensityResults, folder: &Path) -> Result<(), Failure> {
-    let written = report::density::render_all(results, folder).map_err(Failure::failed)?;
+pub fn print_and_write(results: &DensityResults, folder: &Path, language: Language) -> Result<(), Failure> {
+    let written = report::density::render_all(results, folder, language).map_err(Failure::failed)?;
     let style = report::terminal::Style::detect(&std::io::stdout());
-    print!("{}", report::density::terminal(&DensitySummary::new(results), style));
+    print!("{}", report::density::terminal(&DensitySummary::new(results), style, language));
     println!("\nReport: {}", written.html.display());
     Ok(())
 }

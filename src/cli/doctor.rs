@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::Failure;
 use super::arguments::{RUNTIMES, runtime};
+use crate::language::Language;
 use crate::measure::host::checks::{self, Check, Grade};
 use crate::measure::host::{HostFacts, KvmFacts};
 use crate::runtime::external;
@@ -44,13 +45,14 @@ pub fn run(_: DoctorArguments) -> Result<ExitCode, Failure> {
 }
 
 fn print_checks(checks: &[Check]) {
-    let mark = checks::mark(checks).map_or("not known", Grade::name);
+    let mark = checks::mark(checks).unwrap_or(Grade::Unknown).name(Language::English);
     println!("\nHow good this host is for measuring: {mark}");
     for check in checks {
-        println!("  {:<11} {:<9} {}", check.name, check.grade.name(), check.found);
-        if !check.mend.is_empty() {
-            println!("{:23}why: {}", "", check.why);
-            println!("{:23}{}", "", check.mend);
+        let grade = check.grade.name(Language::English);
+        println!("  {:<11} {grade:<9} {}", check.name, check.found(Language::English));
+        if let Some(mend) = check.mend(Language::English) {
+            println!("{:24}{}", "", check.why(Language::English));
+            println!("{:24}{mend}", "");
         }
     }
 }

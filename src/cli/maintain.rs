@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use clap::Args;
 use indicatif::HumanBytes;
 
-use super::arguments::{RUNTIMES, size};
+use super::arguments::{kind, size};
 use super::language::LanguageArgument;
 use super::{Failure, interrupt};
 use crate::experiment::maintenance::{Effort, Experiment, Outlook, Progress, Subject};
 use crate::image::Store;
 use crate::report;
-use crate::results::{BASELINE, Results};
+use crate::results::Results;
 use crate::runtime::Runtime;
 use crate::runtime::launcher::Launcher;
 
@@ -69,6 +69,9 @@ Examples:
   isobench maintain --image busybox
   isobench maintain --add-to reports/latest/results.json";
 
+/// The runtimes whose instances are replaced: those that run from an image. A clone's image is its template's.
+const MAINTAINED: [&str; 3] = ["container", "microvm", "linuxvm"];
+
 pub fn run(arguments: MaintainArguments) -> Result<ExitCode, Failure> {
     let launcher = Launcher::start().map_err(Failure::failed)?;
     interrupt::install();
@@ -89,13 +92,7 @@ pub fn run(arguments: MaintainArguments) -> Result<ExitCode, Failure> {
         Some((store, image)) => Subject::Stored(store, image),
         None => Subject::Generated(sizes(&arguments)),
     };
-    let own: Vec<_> = RUNTIMES
-        .iter()
-        // It has no root of its own, and so no image.
-        .filter(|(name, _)| *name != BASELINE)
-        .map(|(_, kind)| launcher.runtime(*kind))
-        .filter(takes_part)
-        .collect();
+    let own: Vec<_> = MAINTAINED.iter().map(|name| launcher.runtime(kind(name))).filter(takes_part).collect();
     let experiment = Experiment {
         subject,
         runtimes: own.iter().map(|runtime| runtime as &dyn Runtime).collect(),
@@ -117,7 +114,7 @@ pub fn run(arguments: MaintainArguments) -> Result<ExitCode, Failure> {
         Some(before) => joined(before, results)?,
         None => results,
     };
-    super::compare::print_and_write(&results, &output, arguments.language.get())?;
+    super::compare::print_and_write((&results).into(), &output, arguments.language.get())?;
     Ok(interrupt::received().map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal as u8)))
 }
 

@@ -22,14 +22,28 @@ pub struct ReportArguments {
     #[arg(long, value_name = "DIR", default_value = "reports/latest")]
     output: PathBuf,
 
+    /// Show in it how many sandboxes live at once, from the density.json that `isobench density` wrote
+    #[arg(long, value_name = "FILE")]
+    density: Option<PathBuf>,
+
+    /// Show in it what images cost, from the results.json that `isobench maintain` wrote
+    #[arg(long, value_name = "FILE")]
+    maintenance: Option<PathBuf>,
+
     #[command(flatten)]
     language: LanguageArgument,
 }
 
 pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
     match report::file::read(&arguments.results) {
-        Ok(results) => {
-            super::compare::print_and_write(&results, &arguments.output, arguments.language.get())?
+        Ok(mut results) => {
+            if let Some(path) = &arguments.maintenance {
+                results.maintenance = report::file::read(path).map_err(Failure::failed)?.maintenance;
+            }
+            let density = arguments.density.as_deref().map(report::density::read).transpose();
+            let density = density.map_err(Failure::failed)?;
+            let sources = report::Sources { results: &results, density: density.as_ref() };
+            super::compare::print_and_write(sources, &arguments.output, arguments.language.get())?;
         }
         Err(error @ report::ReportError::NotResults { .. }) => {
             // Perhaps those of the other experiment. If not, the first error says more.
@@ -37,7 +51,7 @@ pub fn run(arguments: ReportArguments) -> Result<ExitCode, Failure> {
                 report::ReportError::NewerVersion { .. } => Failure::failed(other),
                 _ => Failure::failed(error),
             })?;
-            super::density::print_and_write(&results, &arguments.output)?;
+            super::density::print_and_write(&results, &arguments.output, arguments.language.get())?;
         }
         Err(error) => return Err(Failure::failed(error)),
     }

@@ -19,7 +19,7 @@ use crate::experiment::assemble;
 use crate::image::{ImageError, Overrides, RootInUse, Store, identity};
 use crate::runs::Claim;
 use crate::runs::supervise::{self, Answer, Side};
-use crate::runtime::launcher::Launcher;
+use crate::runtime::launcher::{Launcher, run_once};
 use crate::runtime::session::{Watch, observe};
 use crate::runtime::snapshot;
 use crate::runtime::spec::{LaunchSpec, Measure, Stdio};
@@ -110,7 +110,13 @@ pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
     if arguments.detach {
         return detached(&arguments);
     }
-    let launcher = Launcher::start().map_err(Failure::failed)?;
+    // Where there is nothing to do for us while it runs, the launcher need not be a copy of us.
+    let is_own = RUNTIMES.iter().any(|(name, _)| *name == arguments.runtime);
+    let alone = is_own
+        && !arguments.json
+        && !arguments.verbose
+        && !std::io::IsTerminal::is_terminal(&std::io::stdin());
+    let launcher = (!alone).then(Launcher::start).transpose().map_err(Failure::failed)?;
     if let Some(path) = &arguments.from_snapshot {
         arguments.runtime = runtime_of_clones(path)?;
     }
@@ -119,12 +125,21 @@ pub fn run(mut arguments: RunArguments) -> Result<ExitCode, Failure> {
     for note in notes {
         eprintln!("isobench: {note}");
     }
-    interrupt::install();
-    let runtime = arguments::runtime(&arguments.runtime, &launcher);
     let measure = Measure { boot_log: arguments.verbose, ..spec.measure };
     let spec = LaunchSpec { once: true, measure, ..spec };
+    interrupt::install();
+    let Some(launcher) = launcher else { return run_alone(&arguments, &spec) };
+    let runtime = arguments::runtime(&arguments.runtime, &launcher);
     let prepared = runtime.prepare(&spec).map_err(launch_failure)?;
     if arguments.json { capture(&arguments, &*prepared) } else { pass_through(&*prepared, arguments.verbose) }
+}
+
+fn run_alone(arguments: &RunArguments, spec: &LaunchSpec) -> Result<ExitCode, Failure> {
+    let stop = || interrupt::received().is_some();
+    let report = run_once(arguments::kind(&arguments.runtime), spec, &stop).map_err(launch_failure)?;
+    explain(&report);
+    let status = interrupt::received().map_or_else(|| report.exit.status(), |signal| 128 + signal);
+    Ok(ExitCode::from(status as u8))
 }
 
 /// The runtime that clones this snapshot.
@@ -222,7 +237,7 @@ fn spec(arguments: &RunArguments) -> Result<(LaunchSpec, Option<RootInUse>, Vec<
     }
     let mut notes = Vec::new();
     if arguments.runtime != "container" && spec.user.take().is_some_and(|user| user.uid != 0) {
-        notes.push("the guest has no users: the program runs as root of its own machine".into());
+        notes.push(format!("{} knows no users: the program runs as root of its sandbox", arguments.runtime));
     }
     Ok((spec, root, notes))
 }

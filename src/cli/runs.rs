@@ -161,7 +161,10 @@ fn say(frame: &Frame) -> Result<(), Failure> {
 pub fn stop(arguments: StopArguments) -> Result<ExitCode, Failure> {
     each(&arguments.names, |_, run| {
         if run.state == State::Running && !["process", "container"].contains(&run.record.runtime.as_str()) {
-            eprintln!("isobench: {}: a virtual machine has no signals: it is switched off", run.shown());
+            let (name, runtime) = (run.shown(), &run.record.runtime);
+            eprintln!(
+                "isobench: {name}: no signal reaches a program in {runtime}: the sandbox is switched off"
+            );
         }
         run.stop(arguments.time)
     })
@@ -184,6 +187,9 @@ pub fn wait(arguments: WaitArguments) -> Result<ExitCode, Failure> {
         run.look();
         match &run.state {
             State::Exited(ended) => print(&format!("{}\n", ended.status))?,
+            State::Dead if !run.folder().exists() => {
+                return Err(Failure::failed(format!("{name} has ended and was forgotten (--rm)")));
+            }
             State::Dead => return Err(Failure::failed(format!("{name}: its supervisor was killed"))),
             State::Running => return Ok(ExitCode::from(1)),
         };

@@ -34,7 +34,7 @@ pub fn on_disk(workloads: &mut [Candidate], folder: &Path) -> Result<(), Runtime
 
 /// The files that launching `spec` under `runtime` reads.
 pub(super) fn files(runtime: &dyn Runtime, spec: &LaunchSpec) -> Vec<PathBuf> {
-    let mut files = runtime.host_files();
+    let mut files = runtime.host_files(spec);
     if let Program::HostFile(path) = &spec.program {
         files.push(path.clone());
     }

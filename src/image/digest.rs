@@ -29,12 +29,6 @@ impl Digest {
     }
 }
 
-impl From<[u8; 32]> for Digest {
-    fn from(bytes: [u8; 32]) -> Digest {
-        Digest(bytes)
-    }
-}
-
 impl fmt::Display for Digest {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "sha256:{}", self.hex())
@@ -110,19 +104,19 @@ impl<R: Read, W: io::Write> Read for Hashing<R, W> {
 }
 
 /// Hashes and counts what is written through it.
-pub(super) struct HashingWriter<W> {
+pub(crate) struct HashingWriter<W> {
     writer: W,
     hasher: Sha256,
     length: u64,
 }
 
 impl<W: io::Write> HashingWriter<W> {
-    pub(super) fn new(writer: W) -> HashingWriter<W> {
+    pub(crate) fn new(writer: W) -> HashingWriter<W> {
         HashingWriter { writer, hasher: Sha256::new(), length: 0 }
     }
 
     /// The writer below; digest and length of what was written.
-    pub(super) fn finish(self) -> (W, Digest, u64) {
+    pub(crate) fn finish(self) -> (W, Digest, u64) {
         (self.writer, Digest(self.hasher.finalize().into()), self.length)
     }
 }

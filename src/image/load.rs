@@ -12,6 +12,7 @@ use super::digest::{Digest, Hashing};
 use super::error::{ImageError, printable};
 use super::layout::{self, Found, FoundLayer};
 use super::name::ImageName;
+use super::pipeline::{Inlet, Outlet, pipeline};
 use super::source::Source;
 use super::store::{Entry, ImageLayer, Staging, Store, Workshop};
 use super::unpack::{UnpackError, unpack};
@@ -223,7 +224,8 @@ impl<'a> Incoming<'a> {
         Ok(Some(Staged { blob: digest, bytes, compression: Compression::of(&first) }))
     }
 
-    /// Reads the layer once: copies and hashes it as shipped, decompresses it, hashes and unpacks that.
+    /// Reads the layer once: copies and hashes it as shipped, decompresses it, hashes that and, in another
+    /// thread, unpacks it.
     fn unpack(
         &self,
         source: &Source,
@@ -245,30 +247,32 @@ impl<'a> Incoming<'a> {
             return Err(bad(format!("has {length} bytes, not {promised}: it is truncated, or another one")));
         }
         let mut shipped = Hashing::new(reader, copy);
-        let (plain, compression) =
-            decompress(&mut shipped).map_err(|error| bad(format!("cannot be decompressed: {error}")))?;
-        let mut plain = Hashing::new(Bounded { reader: plain, left: limit }, io::sink());
-        let unpacked = unpack(&mut plain, &tree, limit);
-        // What is behind the archive's end belongs to the digests, too.
-        let rest = match &unpacked {
-            Ok(_) => io::copy(&mut plain, &mut io::sink()).map(drop),
-            Err(_) => Ok(()),
+        let decompressing = |inlet: &mut Inlet| {
+            let (plain, compression) = decompress(&mut shipped)?;
+            let mut plain = Hashing::new(Bounded { reader: plain, left: limit }, inlet);
+            drain(&mut plain)?;
+            let (diff_id, _) = plain.finish();
+            // What is behind the end of the compressed data belongs to the digest, too.
+            drain(&mut shipped)?;
+            Ok((diff_id, compression))
         };
-        let failure = match (unpacked, rest) {
-            (Ok(facts), Ok(())) => Ok(facts),
-            (Err(UnpackError::TooLarge), _) => Err(ImageError::TooLarge { layer: short.clone(), limit }),
-            (_, Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-                Err(ImageError::TooLarge { layer: short.clone(), limit })
-            }
-            (Err(UnpackError::Io(step, error)), _) => {
-                Err(ImageError::Io { step: printable(&step), source: error })
-            }
-            (Err(UnpackError::Bad(problem)), _) => Err(bad(problem)),
-            (Ok(_), Err(error)) => Err(bad(format!("cannot be decompressed: {error}"))),
+        let unpacking = |mut outlet: Outlet| {
+            let facts = unpack(&mut outlet, &tree, limit)?;
+            // And so does what is behind the archive's end. An error there is the other side's, too.
+            let _ = drain(&mut outlet);
+            Ok(facts)
         };
-        let facts = failure?;
-        let (diff_id, _) = plain.finish();
-        io::copy(&mut shipped, &mut io::sink()).map_err(ImageError::io("reading the layer"))?;
+        let (decompressed, unpacked) = pipeline(decompressing, unpacking);
+        let too_large = || ImageError::TooLarge { layer: short.clone(), limit };
+        let facts = unpacked.map_err(|error| match error {
+            UnpackError::TooLarge => too_large(),
+            UnpackError::Io(step, error) => ImageError::Io { step: printable(&step), source: error },
+            UnpackError::Bad(problem) => bad(problem),
+        })?;
+        let (diff_id, compression) = decompressed.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => too_large(),
+            _ => bad(format!("cannot be decompressed: {error}")),
+        })?;
         let (blob, bytes) = shipped.finish();
         let promised = layer.promised.map_or(blob, |(digest, _)| digest);
         for (what, promised, found) in [("as shipped", promised, blob), ("unpacked", layer.diff_id, diff_id)]
@@ -347,6 +351,19 @@ fn manifest(config: &[u8], layers: &[Staged]) -> Result<Vec<u8>, String> {
         .build()
         .map_err(|error| error.to_string())?;
     serde_json::to_vec(&manifest).map_err(|error| error.to_string())
+}
+
+/// Reads to the end, in large steps.
+fn drain(reader: &mut impl Read) -> io::Result<()> {
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Ends in an error once more was read than is allowed.

@@ -27,6 +27,17 @@ impl ImageName {
     }
 }
 
+impl ImageName {
+    /// With the registry and the folder that Docker leaves out when it shows a name.
+    pub fn qualified(&self) -> String {
+        match self.repository.split_once('/') {
+            Some((host, _)) if host.contains([':', '.']) || host == "localhost" => self.to_string(),
+            Some(_) => format!("docker.io/{self}"),
+            None => format!("docker.io/library/{self}"),
+        }
+    }
+}
+
 impl fmt::Display for ImageName {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "{}:{}", self.repository, self.tag)
@@ -95,6 +106,10 @@ mod tests {
         assert_eq!(shown("busybox").as_deref(), Some("busybox:latest"));
         assert_eq!(shown("docker.io/library/busybox:1.36").as_deref(), Some("busybox:1.36"));
         assert_eq!(shown("localhost:5000/a/b").as_deref(), Some("localhost:5000/a/b:latest"));
+        let qualified = |text: &str| text.parse::<ImageName>().map(|name| name.qualified()).ok();
+        assert_eq!(qualified("busybox:1").as_deref(), Some("docker.io/library/busybox:1"));
+        assert_eq!(qualified("a/b").as_deref(), Some("docker.io/a/b:latest"));
+        assert_eq!(qualified("localhost/b").as_deref(), Some("localhost/b:latest"));
         for bad in ["", ":", "A", "a:", "a:b c", "a//b", "../a", "a\n", "-a", "a:.b"] {
             assert_eq!(shown(bad), None, "{bad}");
         }

@@ -43,7 +43,8 @@ impl Store {
         let layout = OciLayoutBuilder::default().image_layout_version("1.0.0").build();
         let layout = serde_json::to_vec(&layout.map_err(io::Error::other)?)?;
         add(archive, "oci-layout", layout.len() as u64, &mut &layout[..])?;
-        let index = serde_json::to_vec(&self.index_of(image, name)?)?;
+        // By way of a value, whose keys are sorted: the annotations are in a HashMap, in any order.
+        let index = serde_json::to_vec(&serde_json::to_value(self.index_of(image, name)?)?)?;
         add(archive, "index.json", index.len() as u64, &mut &index[..])?;
         let layers: Vec<String> = image.layers.iter().map(|layer| blob_path(&layer.blob)).collect();
         let tags: Vec<String> = name.iter().map(|name| name.to_string()).collect();
@@ -80,12 +81,11 @@ impl Store {
             .size(bytes)
             .platform(platform);
         if let Some(name) = name {
-            // One only, since a HashMap of two would be written in any order. The whole name is in
-            // manifest.json.
-            descriptor = descriptor.annotations(HashMap::from([(
-                "org.opencontainers.image.ref.name".to_owned(),
-                name.tag().to_owned(),
-            )]));
+            // The tag for umoci and skopeo, the whole name for podman and containerd, as docker save writes them.
+            descriptor = descriptor.annotations(HashMap::from([
+                ("org.opencontainers.image.ref.name".to_owned(), name.tag().to_owned()),
+                ("io.containerd.image.name".to_owned(), name.qualified()),
+            ]));
         }
         ImageIndexBuilder::default()
             .schema_version(2u32)

@@ -30,7 +30,7 @@ enum Content {
 }
 
 /// A file, with its length in bytes.
-type Opened<'a> = (Box<dyn Read + 'a>, u64);
+type Opened<'a> = (Box<dyn Read + Send + 'a>, u64);
 
 enum Member {
     File { at: u64, length: u64 },

@@ -459,7 +459,7 @@ fn removing_an_image_leaves_what_others_use() {
     let left = listing(&folder.path().join("store"));
     assert_eq!(
         left.len(),
-        ["blobs", "blobs/sha256", "layers", "roots", "tmp", "lock", "images.json"].len(),
+        ["blobs", "blobs/sha256", "builds", "layers", "roots", "steps", "tmp", "lock", "images.json"].len(),
         "{left:?}"
     );
 }
@@ -591,4 +591,52 @@ proptest! {
             }
         }
     }
+}
+
+/// Seeds for the fuzz targets `image_layer` and `image_archive`, in `fuzz/corpus/`: what a fuzzer would hardly come
+/// upon by itself, such as a right checksum or digest. `cargo test --lib seeds -- --ignored` writes them.
+#[test]
+#[ignore = "writes files into the source tree"]
+fn seeds_for_the_fuzz_targets() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let layers = [
+        LayerBuilder::new()
+            .folder("a/")
+            .file("a/b", b"content")
+            .symlink("a/c", "b")
+            .hard_link("d", "a/b")
+            .build(),
+        LayerBuilder::new().file("a/.wh.b", b"").file("a/.wh..wh..opq", b"").file("a/e", b"new").build(),
+        LayerBuilder::new()
+            .raw(EntryType::Fifo, "fifo", "", b"")
+            .raw(EntryType::Char, "device", "", b"")
+            .build(),
+        LayerBuilder::new()
+            .with(|archive| {
+                let attributes: [(&str, &[u8]); 2] = [("SCHILY.xattr.user.x", b"1"), ("mtime", b"5.25")];
+                archive.append_pax_extensions(attributes).expect("memory");
+                let mut header = tar::Header::new_ustar();
+                header.set_size(3);
+                archive.append_data(&mut header, "n".repeat(300), &b"abc"[..]).expect("memory");
+            })
+            .build(),
+    ];
+    let write = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = corpus.join(target);
+        fs::create_dir_all(&folder).expect("made");
+        fs::write(folder.join(name), bytes).expect("written");
+    };
+    for (number, layer) in layers.iter().enumerate() {
+        write("image_layer", &format!("layer-{number}"), layer);
+    }
+    let platform = host_platform();
+    for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
+        let layout = LayoutBuilder::new().image("1", &platform, packing, &layers, json!({ "Cmd": ["a"] }));
+        write("image_archive", &format!("layout-{packing:?}"), &layout.archive());
+        write("image_archive", &format!("packed-{packing:?}"), &packed(&layout.archive(), packing));
+    }
+    let config = config_document(&platform, &layers[..1], json!({}));
+    let manifest = json!([{ "Config": "c.json", "RepoTags": ["a:1"], "Layers": ["l.tar"] }]).to_string();
+    let files = [("c.json", config), ("l.tar", layers[0].clone()), ("manifest.json", manifest.into_bytes())];
+    write("image_archive", "docker", &archive(&files.map(|(name, bytes)| (name.to_owned(), bytes))));
 }

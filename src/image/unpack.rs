@@ -181,7 +181,14 @@ impl Unpacker<'_> {
                 self.permit(name, facts.mode, 0o400).map_err(failed)?;
             }
             EntryType::Char | EntryType::Block => {
-                if !self.device(entry, kind, name).map_err(failed)? {
+                let made = self.device(entry, kind, name).map_err(|errno| match errno {
+                    Errno::EPERM | Errno::EACCES => UnpackError::Bad(format!(
+                        "{shown}: a device node, which only root can make; load the image as root, or make it \
+                         without: a sandbox has a /dev of its own"
+                    )),
+                    errno => failed(errno),
+                })?;
+                if !made {
                     return Ok(());
                 }
                 self.own(name, facts.owner).map_err(failed)?;
@@ -381,22 +388,12 @@ impl Unpacker<'_> {
     ) -> nix::Result<bool> {
         let number = |field: io::Result<Option<u32>>| field.ok().flatten().unwrap_or(0);
         let (major, minor) = (number(entry.header().device_major()), number(entry.header().device_minor()));
+        if (major, minor) == (0, 0) {
+            self.notes.insert("a device 0:0 was left out: overlayfs takes it for a whiteout".into());
+            return Ok(false);
+        }
         let file_kind = if kind == EntryType::Char { SFlag::S_IFCHR } else { SFlag::S_IFBLK };
         let device = makedev(major.into(), minor.into());
-        let made = match (major, minor) {
-            (0, 0) => Err(Errno::EPERM),
-            _ => mknodat(&self.here.1, name, file_kind, Mode::S_IRUSR, device),
-        };
-        match made {
-            Ok(()) => Ok(true),
-            Err(Errno::EPERM | Errno::EACCES) => {
-                self.notes.insert(
-                    "device nodes were left out: making them takes root; a sandbox has a /dev of its own"
-                        .into(),
-                );
-                Ok(false)
-            }
-            Err(errno) => Err(errno),
-        }
+        mknodat(&self.here.1, name, file_kind, Mode::S_IRUSR, device).map(|()| true)
     }
 }

@@ -63,6 +63,8 @@ pub struct Segment {
     pub file_bytes: u64,
 }
 
+/// Kernels run in the upper half of virtual addresses, programs in the lower.
+const UPPER_HALF: u64 = 1 << 63;
 /// Where the setup header is, and its magic number.
 const HEADER_AT: u64 = 0x1f1;
 const HEADER_MAGIC: u32 = 0x5372_6448;
@@ -206,6 +208,7 @@ fn read_elf(file: &File, file_bytes: u64, start: &[u8]) -> Result<Elf, String> {
     let mut table = vec![0; table_bytes];
     file.read_exact_at(&mut table, header.e_phoff).map_err(|_| damaged())?;
     let mut elf = Elf { entry: header.e_entry, ..Elf::default() };
+    let mut upper_half = false;
     for entry in SegmentTable::new(LittleEndian, Class::ELF64, &table).iter() {
         let inside = entry.p_offset.checked_add(entry.p_filesz).is_some_and(|end| end <= file_bytes);
         match entry.p_type {
@@ -214,6 +217,7 @@ fn read_elf(file: &File, file_bytes: u64, start: &[u8]) -> Result<Elf, String> {
                 if !inside || entry.p_filesz > entry.p_memsz || end.is_none() {
                     return Err(damaged());
                 }
+                upper_half |= entry.p_vaddr >= UPPER_HALF;
                 elf.segments.push(Segment {
                     physical: entry.p_paddr,
                     bytes: entry.p_memsz,
@@ -229,15 +233,18 @@ fn read_elf(file: &File, file_bytes: u64, start: &[u8]) -> Result<Elf, String> {
             _ => {}
         }
     }
-    if elf
-        .segments
-        .iter()
-        .any(|segment| (segment.physical..segment.physical + segment.file_bytes).contains(&elf.entry))
-    {
-        Ok(elf)
-    } else {
-        Err("is an ELF program, not a kernel: its entry is no physical address that it loads".into())
+    let inside =
+        |segment: &Segment| (segment.physical..segment.physical + segment.file_bytes).contains(&elf.entry);
+    if !upper_half && elf.pvh_entry.is_none() {
+        return Err("is an ELF program, not a kernel".into());
     }
+    if !elf.segments.iter().any(inside) {
+        return Err(
+            "is an ELF file, but not one that can be loaded as a kernel: its entry is no physical address"
+                .into(),
+        );
+    }
+    Ok(elf)
 }
 
 fn pvh_entry(notes: &[u8], align: usize) -> Option<u32> {
@@ -378,7 +385,7 @@ mod tests {
             (&bzimage()[..1400], "was cut off"),
             (&arm, "is for 64-bit ARM"),
             (&vmlinux()[..0x280], "damaged"),
-            (&outside, "is an ELF program, not a kernel"),
+            (&outside, "its entry is no physical address"),
         ] {
             let problem = read(content).expect_err(words);
             assert!(problem.contains(words) && problem.lines().count() == 1, "{problem}");

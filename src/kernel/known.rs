@@ -38,9 +38,9 @@ pub struct Known {
 /// When the store cannot be read.
 pub fn all(store: &Store) -> Result<Vec<Known>, KernelError> {
     let mut kernels = store.kernels()?;
-    kernels.sort_by(|a, b| newer_first(a, b));
+    kernels.sort_by(newer_first);
     let mut host = of_host(Path::new(BOOT), Path::new(MODULES));
-    host.sort_by(|a, b| newer_first(a, b));
+    host.sort_by(newer_first);
     kernels.extend(host);
     // Those that can be used come first; each group stays in its order.
     kernels.sort_by_key(|kernel| kernel.problem.is_some());

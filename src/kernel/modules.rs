@@ -71,7 +71,7 @@ impl Tree {
                 .filter_map(|line| name_of(Path::new(line)))
                 .collect(),
         };
-        let mut folders = vec![folder.join("kernel"), folder.join("updates")];
+        let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok) {
                 let path = entry.path();
@@ -83,6 +83,11 @@ impl Tree {
             }
         }
         (built_in.is_some() || !tree.files.is_empty()).then_some(tree)
+    }
+
+    /// What is built in, as a file `modules.builtin` has it.
+    pub fn built_in(&self) -> String {
+        self.built_in.iter().map(|name| format!("{name}.ko\n")).collect()
     }
 
     fn driver(&self, name: &str) -> Driver {

@@ -142,6 +142,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<String> {
 /// What cannot be read is left out: a guest does without.
 fn keep_modules(tree: &Tree, folder: &Path) -> io::Result<()> {
     fs::create_dir(folder)?;
+    fs::write(folder.join("modules.builtin"), tree.built_in())?;
     for (name, _) in WANTED {
         for (name, content) in tree.in_order(&[name]).unwrap_or_default() {
             fs::write(folder.join(format!("{name}.ko")), content)?;

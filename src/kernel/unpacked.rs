@@ -23,15 +23,7 @@ const SUFFIX: &str = "vmlinux";
 /// A damaged file.
 pub fn vmlinux(file: &File, path: &Path, image: &BzImage) -> Result<File, KernelError> {
     let facts = file.metadata().map_err(KernelError::at("looking at", path))?;
-    // Whoever changes a file changes one of these.
-    let key = format!(
-        "{:x}-{:x}-{:x}-{:x}.{:09}.{SUFFIX}",
-        facts.dev(),
-        facts.ino(),
-        facts.size(),
-        facts.mtime(),
-        facts.mtime_nsec()
-    );
+    let key = key(&facts);
     let folder = cache();
     if let Some(folder) = &folder
         && let Ok(kept) = File::open(folder.join(&key))
@@ -52,6 +44,24 @@ pub fn vmlinux(file: &File, path: &Path, image: &BzImage) -> Result<File, Kernel
         Some(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(failed(error)),
         _ => in_memory(file, image).map_err(failed),
     }
+}
+
+/// Where the unpacked form of the kernel at `path` is kept, if it is.
+pub fn kept(path: &Path) -> Option<PathBuf> {
+    let kept = cache()?.join(key(&fs::metadata(path).ok()?));
+    kept.exists().then_some(kept)
+}
+
+/// Whoever changes a file changes one of these.
+fn key(facts: &fs::Metadata) -> String {
+    format!(
+        "{:x}-{:x}-{:x}-{:x}.{:09}.{SUFFIX}",
+        facts.dev(),
+        facts.ino(),
+        facts.size(),
+        facts.mtime(),
+        facts.mtime_nsec()
+    )
 }
 
 /// `$XDG_CACHE_HOME/isobench/kernels`, or the same below `~/.cache`.

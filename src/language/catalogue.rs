@@ -21,7 +21,20 @@ macro_rules! areas {
     };
 }
 
-areas!["charts", "maintenance", "minute", "page", "phases", "tables", "timeline", "words", "workloads"];
+areas![
+    "charts",
+    "density",
+    "maintenance",
+    "minute",
+    "page",
+    "phases",
+    "quality",
+    "reference",
+    "tables",
+    "timeline",
+    "words",
+    "workloads"
+];
 
 type Bundle = FluentBundle<FluentResource>;
 

@@ -8,7 +8,7 @@ use super::source::{Written, messages};
 use super::{AREAS, Language};
 
 /// Keys that are made from names, such as those of phases; whoever makes them tests that they are there.
-const MADE: &[&str] = &["phase-", "workload-"];
+const MADE: &[&str] = &["check-", "phase-", "reference-clock-", "workload-"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -6,9 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
+use crate::language::Language;
+
 pub mod checks;
 pub mod during;
-use crate::language::{Language, text};
 
 /// Facts about the host that a reader needs to judge the numbers. `None`: could not be learned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -90,39 +91,19 @@ impl HostFacts {
             checks: Vec::new(),
         };
         facts.checks = checks::all(&facts, Path::new("/"));
-        let poor = facts.checks.iter().filter(|check| check.grade == checks::Grade::Poor);
-        facts.warnings = poor.map(checks::Check::sentence).collect();
+        facts.warnings = facts.warnings_in(Language::English);
         facts
     }
 
-    /// What of these facts makes numbers less trustworthy, one sentence each, with what to do about it.
+    /// What of this host makes numbers less trustworthy, one sentence each, with what to do about it.
     pub fn warnings_in(&self, language: Language) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.load > self.logical_cpus as f64 / 2.0 {
-            let load = format!("{:.1}", self.load);
-            warnings.push(text!(language, "warning-load", load = load, cpus = self.logical_cpus));
-        }
-        if let Some(governor) = self.governor.as_deref().filter(|governor| *governor != "performance") {
-            warnings.push(text!(language, "warning-governor", governor = governor));
-        }
-        if self.swap_used_bytes > 0 {
-            warnings.push(text!(language, "warning-swap", size = self.swap_used_bytes >> 20));
-        }
-        if let Some(hypervisor) = &self.hypervisor {
-            warnings.push(text!(language, "warning-virtual", hypervisor = hypervisor));
-        }
-        match &self.kvm {
-            Some(kvm) if kvm.software => {
-                warnings.push(text!(language, "warning-kvm-software", backend = &kvm.backend));
-            }
-            Some(kvm) if kvm.nested => {
-                warnings.push(text!(language, "warning-kvm-nested", backend = &kvm.backend));
-            }
-            _ => {}
-        }
-        warnings
+        let poor = self.checks.iter().filter(|check| check.grade == checks::Grade::Poor);
+        poor.map(|check| check.sentence(language)).collect()
     }
 }
+
+/// What a host runs under whose CPU is no CPU but a program.
+pub const SOFTWARE_EMULATION: &str = "QEMU software emulation";
 
 /// A one-line file without its line end.
 fn read(path: &str) -> Option<String> {
@@ -147,7 +128,7 @@ fn hypervisor() -> Option<String> {
         "MicrosoftHv" => "Hyper-V".into(),
         "VMwareVMware" => "VMware".into(),
         "XenVMMXenVMM" => "Xen".into(),
-        "TCGTCGTCGTCG" => "QEMU software emulation".into(),
+        "TCGTCGTCGTCG" => SOFTWARE_EMULATION.into(),
         "" => "unnamed".into(),
         _ => name,
     })
@@ -232,18 +213,5 @@ mod tests {
         assert!(facts.memory_bytes > 64 << 20);
         assert!(!facts.kernel.is_empty() && !facts.cpu_model.is_empty());
         assert!(["v1", "v2", "hybrid", "none"].contains(&facts.cgroup.as_str()));
-    }
-
-    #[test]
-    fn a_software_backend_is_said_beside_its_numbers() {
-        let kvm = KvmFacts { backend: "kvm_x".into(), software: true, nested: true };
-        let on = |kvm| HostFacts { kvm: Some(kvm), ..HostFacts::default() }.warnings_in(Language::English);
-        let warnings = on(kvm);
-        assert!(
-            warnings.iter().any(|text| text.contains("kvm_x") && text.contains("software")),
-            "{warnings:?}"
-        );
-        let bare = KvmFacts { backend: "kvm_amd".into(), software: false, nested: false };
-        assert!(on(bare).is_empty());
     }
 }

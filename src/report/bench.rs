@@ -219,8 +219,8 @@ fn targets(benchmarks: &[Benchmark], marked: bool) -> Table {
         "Distance to the floor, and other targets",
         "Start-up of a runtime ÷ what the bare kernel operations alone cost on this host; a command of ours, and computing in a \
          microVM, beside another's. The interval is the widest that both intervals allow.",
-        &["Figure"].map(str::to_owned),
-        &["Measured", "Beside", "Ratio", "Target"].map(str::to_owned),
+        &["Figure"],
+        &["Measured", "Beside", "Ratio", "Target"],
     );
     let find = |group: &str, what: &str, runtime: &str| {
         benchmarks.iter().find(|one| one.group == group && one.what == what && one.runtime == runtime)
@@ -261,12 +261,7 @@ fn table(title: &str, members: &[&Benchmark], marked: bool) -> Table {
         .filter(|one| one.runtime == BASELINE && one.median > 0.0)
         .map(|one| (one.what.as_str(), one.median))
         .collect();
-    let mut table = Table::new(
-        title,
-        "",
-        &["Runtime", "Benchmark"].map(str::to_owned),
-        &["Median", "÷ process"].map(str::to_owned),
-    );
+    let mut table = Table::new(title, "", &["Runtime", "Benchmark"], &["Median", "÷ process"]);
     for one in members {
         let relative =
             baselines.get(one.what.as_str()).map(|baseline| Entry::new(ratio(one.median / baseline)));

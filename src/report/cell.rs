@@ -56,6 +56,8 @@ pub struct Relative {
     pub rounds: usize,
     /// Judged against the A/A control.
     pub verdict: Verdict,
+    /// The smallest difference that could have been seen (0.1: 10 %), see [`stats::detectable`].
+    pub detectable: Option<f64>,
 }
 
 /// One quantity under one runtime, and beside the baseline's.
@@ -138,6 +140,8 @@ pub struct Cell {
     pub trials: usize,
     /// Trials that failed; no figure rests on them.
     pub failed: usize,
+    /// Why none of its figures counts, where none does: a wrong or an impossible result.
+    pub invalid: Option<String>,
     /// True when every trial was also sampled for memory or traced, which slows it.
     pub disturbed: bool,
     /// Request → first output: start-up.
@@ -168,7 +172,9 @@ pub struct Cell {
 pub(super) fn relative(above: &ByRound, below: &ByRound, noise_floor: Option<&Interval>) -> Option<Relative> {
     let ratio = paired_ratio(&pairs(above, below))?;
     let verdict = stats::verdict(&ratio, noise_floor);
-    Some(Relative { ratio: ratio.ratio, interval: ratio.interval, rounds: ratio.rounds, verdict })
+    let noise = noise_floor.map_or(1.0, |floor| floor.high.max(1.0 / floor.low));
+    let detectable = ratio.interval.and_then(|interval| stats::detectable(&interval, noise));
+    Some(Relative { ratio: ratio.ratio, interval: ratio.interval, rounds: ratio.rounds, verdict, detectable })
 }
 
 pub(super) fn first_output(trial: &Trial) -> Option<f64> {
@@ -241,6 +247,7 @@ impl Cell {
             kind,
             trials: own.all.len(),
             failed: own.all.len() - own.good().count(),
+            invalid: own.invalid.clone(),
             disturbed: timed.first().is_some_and(|trial| is_disturbed(trial)),
             first_output: measured(first_output),
             entered: measured(entered),

@@ -39,15 +39,33 @@ pub fn names(summary: &mut Summary) {
         clean(&mut skipped.reason, TEXT);
         clean(&mut skipped.fix, TEXT);
     }
+    for tool in &mut summary.external {
+        clean(&mut tool.runtime, NAME);
+        [&mut tool.program, &mut tool.version].into_iter().for_each(|text| clean(text, TEXT));
+        tool.differences.iter_mut().for_each(|text| clean(text, TEXT));
+    }
     for note in &mut summary.notes {
         clean(&mut note.runtime, NAME);
         clean(&mut note.text, TEXT);
     }
+    for row in &mut summary.quality.trust {
+        [&mut row.runtime, &mut row.workload].into_iter().for_each(|name| clean(name, NAME));
+    }
+    for row in &mut summary.quality.cold {
+        [&mut row.runtime, &mut row.workload].into_iter().for_each(|name| clean(name, NAME));
+    }
+    summary.quality.opinions.iter_mut().for_each(|row| clean(&mut row.runtime, NAME));
+    summary.cells.iter_mut().flat_map(|cell| &mut cell.invalid).for_each(|reason| clean(reason, TEXT));
     let host = &mut summary.host;
+    host.checks.iter_mut().for_each(|check| {
+        clean(&mut check.name, NAME);
+        check.value.iter_mut().for_each(|value| clean(value, NAME));
+    });
     host.kvm.iter_mut().for_each(|kvm| clean(&mut kvm.backend, NAME));
     let facts = [&mut host.cpu_model, &mut host.kernel, &mut host.cgroup].into_iter();
     let may_be_unknown =
-        [&mut host.governor, &mut host.distribution, &mut host.hypervisor].into_iter().flatten();
+        [&mut host.governor, &mut host.distribution, &mut host.hypervisor, &mut host.container];
+    let may_be_unknown = may_be_unknown.into_iter().flatten();
     let own = [&mut summary.tool, &mut summary.started].into_iter();
     own.chain(facts).chain(may_be_unknown).chain(&mut host.warnings).for_each(|text| clean(text, TEXT));
 }

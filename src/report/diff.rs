@@ -49,7 +49,9 @@ impl Metric {
     /// What is compared of a workload of this kind.
     fn of(kind: WorkloadKind) -> &'static [Metric] {
         match kind {
-            WorkloadKind::Startup | WorkloadKind::Own => &[Metric::StartUp, Metric::Teardown, Metric::Memory],
+            WorkloadKind::Startup => &[Metric::StartUp, Metric::Teardown, Metric::Memory],
+            // A program of the user's own may time itself (docs/workloads.md): what it says is compared too.
+            WorkloadKind::Own => &[Metric::WorkTime, Metric::StartUp, Metric::Teardown, Metric::Memory],
             WorkloadKind::Cpu | WorkloadKind::Memory | WorkloadKind::Calls => &[Metric::WorkTime],
         }
     }
@@ -237,6 +239,13 @@ impl<'a> Run<'a> {
     }
 }
 
+/// What `own` may have changed by if it only moved as the baseline did: the baseline's change, and beyond it the
+/// uncertainty of both, as of a difference of two independent estimates.
+fn drift_noise(baseline: &Change, own: &Change) -> f64 {
+    let half_width = |change: &Change| change.interval.map_or(0.0, |one| (one.high / one.low).ln() / 2.0);
+    (baseline.ratio.ln().abs() + half_width(baseline).hypot(half_width(own))).exp()
+}
+
 /// The larger distance from 1 of an interval's two ends.
 fn mirrored(low: f64, high: f64) -> f64 {
     let noise = high.max(1.0 / low).max(1.0);
@@ -276,6 +285,9 @@ fn compare(
     }
     let (values_before, values_after) = (metric.values(before), metric.values(after));
     for (values, cell, when) in [(&values_before, before, "before"), (&values_after, after, "after")] {
+        if let Some(why) = &cell.invalid {
+            return because(&format!("invalid in the run {when}: {why}"));
+        }
         if values.is_empty() {
             let why = if cell.good().count() == 0 { "every trial failed in" } else { "not measured in" };
             return because(&format!("{why} the run {when}"));
@@ -294,11 +306,7 @@ fn compare(
     if same_program && (runtime != BASELINE || waived.is_empty()) {
         let baseline = |run: &Run| run.cell(BASELINE, workload).map(|cell| metric.values(cell));
         let moved = baseline(old).zip(baseline(new)).and_then(|(old, new)| stats::change(&old, &new));
-        let drift = moved.map(|moved| match moved.interval {
-            Some(interval) => mirrored(interval.low, interval.high),
-            None => mirrored(moved.ratio, moved.ratio),
-        });
-        noise = noise.max(drift.unwrap_or(1.0));
+        noise = noise.max(moved.map_or(1.0, |moved| drift_noise(&moved, &change)));
     }
     // The verdict waits for the correction, which needs all p-values.
     let verdict = Verdict::TooFewRounds;

@@ -43,6 +43,12 @@ struct Row<'a> {
     elapsed_ns: Option<u64>,
     work: Option<u64>,
     unit: Option<&'a str>,
+    guest_clock_guest_ns: Option<u64>,
+    guest_clock_host_ns: Option<u64>,
+    /// With a cold page cache; only in a comparison of cold with warm.
+    cold: Option<bool>,
+    preparation_ns: Option<u64>,
+    harness_ns: Option<u64>,
 }
 
 impl<'a> Row<'a> {
@@ -85,6 +91,11 @@ impl<'a> Row<'a> {
             elapsed_ns: report.map(|report| report.elapsed_ns),
             work: report.map(|report| report.work),
             unit: report.map(|report| report.unit.as_str()),
+            guest_clock_guest_ns: trial.guest_clock.map(|clock| clock.guest_ns),
+            guest_clock_host_ns: trial.guest_clock.map(|clock| clock.host_ns),
+            cold: trial.page_cache.map(|cache| cache.cold),
+            preparation_ns: trial.page_cache.map(|cache| cache.preparation_ns),
+            harness_ns: trial.harness_ns,
         }
     }
 }

@@ -37,10 +37,7 @@ pub struct Note {
 /// Why a trial does not count, in one line; `None` when it does.
 pub fn failure_reason(trial: &Trial) -> Option<String> {
     match &trial.exit {
-        Exit::Code(0) => {
-            let wrong = trial.wrong_output.as_ref().map(|what| format!("wrong output: {what}"));
-            wrong.or_else(|| impossibility(trial))
-        }
+        Exit::Code(0) => distrust(trial),
         Exit::Code(code) => Some(format!("ended with status {code}")),
         Exit::Signal(signal) => Some(match nix::sys::signal::Signal::try_from(*signal) {
             Ok(known) => format!("killed by {known}"),
@@ -52,6 +49,15 @@ pub fn failure_reason(trial: &Trial) -> Option<String> {
     }
 }
 
+/// Why a trial that ended well shows that its cell cannot be trusted, in one line: a wrong result, or one that cannot be.
+pub fn distrust(trial: &Trial) -> Option<String> {
+    if !trial.exit.is_success() {
+        return None;
+    }
+    let wrong = trial.wrong_output.as_ref().map(|what| format!("wrong output: {what}"));
+    wrong.or_else(|| impossibility(trial))
+}
+
 /// Failed trials by cell and reason.
 pub(super) fn failures(grouped: &[CellTrials]) -> Vec<Failure> {
     let mut failures = Vec::new();
@@ -59,6 +65,9 @@ pub(super) fn failures(grouped: &[CellTrials]) -> Vec<Failure> {
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         for reason in cell.all.iter().filter_map(|trial| failure_reason(trial)) {
             *reasons.entry(reason).or_default() += 1;
+        }
+        if let Some(reason) = cell.invalid.as_ref().filter(|reason| !reasons.contains_key(*reason)) {
+            reasons.insert(reason.clone(), cell.all.len());
         }
         failures.extend(reasons.into_iter().map(|(reason, trials)| Failure {
             runtime: cell.runtime.to_owned(),

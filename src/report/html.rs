@@ -7,7 +7,9 @@ use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, context};
 use serde::Serialize;
 
+use super::Sources;
 use super::charts::{self, paint};
+use super::density::DensitySummary;
 use super::embed::{self, Embedded};
 use super::error::ReportError;
 use super::format::shell;
@@ -15,9 +17,8 @@ use super::minute::Minute;
 use super::summary::{MARK, Summary};
 use super::table::Table;
 use super::timeline::Lanes;
-use super::{tables, words};
+use super::{quality, reference, tables, words};
 use crate::language::{self, Language, text};
-use crate::results::Results;
 
 /// The templates. Names end in `.html`, so that everything is escaped unless it is marked safe.
 const TEMPLATES: &[(&str, &str)] = &[
@@ -64,12 +65,13 @@ struct Body {
 }
 
 /// Renders the page as one file that loads nothing. It opens in `first`.
-pub fn render(summary: &Summary, results: &Results, first: Language) -> Result<String, ReportError> {
-    let embedded = embed::embed(results, summary, embed::LIMIT);
+pub fn render(summary: &Summary, sources: Sources<'_>, first: Language) -> Result<String, ReportError> {
+    let embedded = embed::embed(sources.results, summary, embed::LIMIT);
+    let density = sources.density.map(DensitySummary::new);
     let others = Language::ALL.into_iter().filter(|language| *language != first);
     let bodies: Vec<Body> = std::iter::once(first)
         .chain(others)
-        .map(|language| body(summary, &embedded, language))
+        .map(|language| body(summary, density.as_ref(), &embedded, language))
         .collect::<Result<_, _>>()?;
     let page = templates(first)?.get_template("report.html")?.render(context! {
         bodies,
@@ -79,7 +81,16 @@ pub fn render(summary: &Summary, results: &Results, first: Language) -> Result<S
     Ok(page)
 }
 
-fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Body, ReportError> {
+fn body(
+    summary: &Summary,
+    density: Option<&DensitySummary>,
+    embedded: &Embedded,
+    language: Language,
+) -> Result<Body, ReportError> {
+    let scale = match density {
+        Some(density) => charts::density::all(density, language)?,
+        None => Vec::new(),
+    };
     let figures = charts::all(summary, language)?;
     let lanes = Lanes::new(summary, language);
     let missing: Vec<String> = [
@@ -95,9 +106,19 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
     .filter(|(id, _)| *id != "phases" || lanes.is_none())
     .map(|(_, what)| what)
     .collect();
-    let lists: Vec<Table> = [tables::crossings, tables::failures, tables::skipped, tables::notes]
-        .map(|table| table(summary, language))
-        .into();
+    let lists: Vec<Table> = [
+        tables::crossings,
+        quality::cold,
+        tables::failures,
+        tables::skipped,
+        tables::notes,
+        quality::trust,
+        quality::opinions,
+        quality::measuring,
+        quality::checks,
+    ]
+    .map(|table| table(summary, language))
+    .into();
     let mut chips: Vec<Option<usize>> =
         summary.headline.iter().map(|row| Some(paint::slot(&row.runtime))).collect();
     chips.push(None); // the noise floor
@@ -111,13 +132,17 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         lanes,
         longest => words::longest_phases(summary, language),
         phases => tables::phases(summary, language),
-        unmeasured => unmeasured(language),
+        scale,
+        unmeasured => unmeasured(!scale.is_empty(), language),
+        tools => reference::tools(summary, language),
+        references => reference::tables(summary, language),
+        runtimes => runtimes(summary),
         raw_columns => raw_columns(language),
         host_line => words::host_line(&summary.host, language),
         run_line => words::run_line(summary, language),
         tool => summary.tool,
         interrupted => summary.interrupted,
-        warnings => words::warnings(&summary.host, language),
+        warnings => quality::host_warnings(summary, language),
         caveat => summary.kvm_caveat.as_ref().map(|caveat| words::kvm_caveat(caveat, language)),
         mark => MARK,
         headline => tables::headline(summary, language),
@@ -128,7 +153,7 @@ fn body(summary: &Summary, embedded: &Embedded, language: Language) -> Result<Bo
         missing => missing.join(", "),
         lists,
         host => tables::host(summary, language),
-        method => words::method(language),
+        method => words::method(summary, language),
         command => shell(&summary.command),
         seed => summary.seed.to_string(),
         data_what => embedded.what.in_words(language),
@@ -153,7 +178,6 @@ fn sections(language: Language) -> Vec<Section> {
         ("computing", text!(language, "column-computing")),
         ("exits", text!(language, "section-crossings")),
         ("isolation", text!(language, "minute-isolation")),
-        ("host", text!(language, "table-host")),
         ("raw", text!(language, "page-raw")),
     ]
     .map(|(id, title)| Section { id, title })
@@ -169,22 +193,36 @@ struct Unmeasured {
     command: &'static str,
 }
 
-/// What other experiments measure.
-fn unmeasured(language: Language) -> Vec<Unmeasured> {
-    vec![
-        Unmeasured {
-            id: "isolation",
-            title: text!(language, "isolation-title"),
-            text: text!(language, "isolation-text"),
-            command: "isobench run --runtime container -- probe",
-        },
-        Unmeasured {
-            id: "scale",
-            title: text!(language, "scale-title"),
-            text: text!(language, "scale-text"),
-            command: "isobench density",
-        },
-    ]
+/// What other experiments measure, or other runtimes would show.
+fn unmeasured(has_scale: bool, language: Language) -> Vec<Unmeasured> {
+    let isolation = Unmeasured {
+        id: "isolation",
+        title: text!(language, "isolation-title"),
+        text: text!(language, "isolation-text"),
+        command: "isobench run --runtime container -- probe",
+    };
+    let scale = Unmeasured {
+        id: "scale",
+        title: text!(language, "scale-title"),
+        text: text!(language, "scale-text"),
+        command: "isobench density && isobench report reports/latest/results.json --density reports/density/density.json",
+    };
+    [Some(isolation), (!has_scale).then_some(scale)].into_iter().flatten().collect()
+}
+
+/// A runtime that the reader can hide.
+#[derive(Serialize)]
+struct Shown {
+    label: String,
+    slot: usize,
+}
+
+/// Every runtime with a colour of its own; those that share one could not be told apart when hidden.
+fn runtimes(summary: &Summary) -> Vec<Shown> {
+    let slots: Vec<usize> = summary.runtimes.iter().map(|name| paint::slot(name)).collect();
+    let alone = |slot: usize| slots.iter().filter(|other| **other == slot).count() == 1;
+    let shown = summary.runtimes.iter().zip(&slots).filter(|(_, slot)| alone(**slot));
+    shown.map(|(name, slot)| Shown { label: summary.label(name), slot: *slot }).collect()
 }
 
 /// Headings of the table that the script fills with raw trials.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::format::shell;
 use super::minute::Minute;
+use super::quality;
 use super::summary::{MARK, Summary};
 use super::table::{Entry, Table};
 use super::tables;
@@ -26,7 +27,7 @@ pub fn render(summary: &Summary, language: Language) -> String {
     if let Some(caveat) = &summary.kvm_caveat {
         paragraph(format!("> {MARK} {}", escape(&words::kvm_caveat(caveat, language))));
     }
-    words::warnings(&summary.host, language).iter().for_each(|one| paragraph(format!("> {}", escape(one))));
+    quality::host_warnings(summary, language).iter().for_each(|one| paragraph(format!("> {}", escape(one))));
     let all = [
         |summary: &Summary, language| Minute::new(summary, language).table(language),
         tables::headline,
@@ -36,9 +37,14 @@ pub fn render(summary: &Summary, language: Language) -> String {
         |summary: &Summary, language| tables::work(summary, language, |_| true),
         tables::crossings,
         tables::exits,
+        quality::cold,
         tables::failures,
         tables::skipped,
         tables::notes,
+        quality::trust,
+        quality::opinions,
+        quality::measuring,
+        quality::checks,
         tables::host,
     ];
     let maintenance = summary.maintenance.iter();
@@ -48,7 +54,7 @@ pub fn render(summary: &Summary, language: Language) -> String {
         paragraph(markdown_table(&table));
     }
     paragraph(format!("## {}", text!(language, "page-method")));
-    words::method(language).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
+    words::method(summary, language).iter().for_each(|sentence| paragraph(format!("- {}", escape(sentence))));
     paragraph(format!("## {}", text!(language, "page-again")));
     paragraph(indented(&shell(&summary.command)));
     paragraph(escape(&text!(language, "page-seed", tool = &summary.tool, seed = summary.seed.to_string())));

@@ -12,8 +12,9 @@ use super::error::ReportError;
 use super::format::{bytes, bytes_range, duration, duration_range, plain, ratio, ratio_range, work_time};
 use super::html::templates;
 use super::markdown::{escape, markdown_table};
+use super::quality::host_warnings;
 use super::summary::{MARK, Summary};
-use super::table::{Entry, Table};
+use super::table::{Entry, NO_NUMBERS, Table};
 use super::{file, render_all, words};
 use crate::language::Language;
 use crate::results::{BASELINE, PlannedWorkload, Results, WorkloadKind};
@@ -38,6 +39,17 @@ struct Host {
     folder: String,
     summary: Summary,
 }
+
+impl Host {
+    /// What stands for the start-up of a runtime that gave a wrong or an impossible result.
+    fn invalid_start_up(&self, runtime: &str) -> Option<Entry> {
+        let cell = self.summary.cell(runtime, self.summary.start_up_workload.as_deref()?)?;
+        cell.invalid.as_ref().map(|_| Entry::new(INVALID))
+    }
+}
+
+/// In place of a number; the reason stands in the table of the hosts.
+const INVALID: &str = "invalid";
 
 #[derive(Serialize)]
 struct Link {
@@ -131,7 +143,8 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         &of_start_up("Request → first output,"),
         |host, runtime| {
             let row = host.summary.headline.iter().find(|row| row.runtime == runtime)?;
-            suite.same_start_up(host, time(row.start_up.as_ref()?, duration, duration_range))
+            let entry = row.start_up.as_ref().map(|one| time(one, duration, duration_range));
+            suite.same_start_up(host, entry.or_else(|| host.invalid_start_up(runtime))?)
         },
     ));
     tables.push(table(
@@ -141,7 +154,8 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         &of_start_up("Exit → nothing is left,"),
         |host, runtime| {
             let row = host.summary.headline.iter().find(|row| row.runtime == runtime)?;
-            suite.same_start_up(host, time(row.teardown.as_ref()?, duration, duration_range))
+            let entry = row.teardown.as_ref().map(|one| time(one, duration, duration_range));
+            suite.same_start_up(host, entry.or_else(|| host.invalid_start_up(runtime))?)
         },
     ));
     tables.push(table(
@@ -151,7 +165,10 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         &of_start_up("Host memory,"),
         |host, runtime| {
             let row = host.summary.headline.iter().find(|row| row.runtime == runtime)?;
-            let estimate = &row.memory.as_ref()?.estimate;
+            let Some(memory) = &row.memory else {
+                return suite.same_start_up(host, host.invalid_start_up(runtime)?);
+            };
+            let estimate = &memory.estimate;
             let interval = estimate.interval.map(|interval| bytes_range(interval.low, interval.high));
             let entry = Entry { text: bytes(estimate.median), details: interval.into_iter().collect() };
             suite.same_start_up(host, entry)
@@ -169,7 +186,8 @@ fn tables(hosts: &[Host]) -> Vec<Table> {
         tables.push(table(hosts, &runtimes, &format!("Time of {name}"), &note, |host, runtime| {
             let cell = host.summary.cell(runtime, &workload.name)?;
             let range = |low, high| format!("{}–{}", work_time(low), work_time(high));
-            let entry = time(cell.work_time.as_ref()?, work_time, range);
+            let entry = cell.work_time.as_ref().map(|one| time(one, work_time, range));
+            let entry = entry.or_else(|| cell.invalid.as_ref().map(|_| Entry::new(INVALID)))?;
             Some(if suite.does_same(host, &workload.name) { entry } else { other_work() })
         }));
     }
@@ -224,10 +242,6 @@ fn union<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
     known
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
-
 /// Hosts as rows, runtimes as columns.
 fn table(
     hosts: &[Host],
@@ -236,7 +250,7 @@ fn table(
     note: &str,
     entry: impl Fn(&Host, &str) -> Option<Entry>,
 ) -> Table {
-    let mut table = Table::new(title, note, &["Host".to_owned()], &owned(runtimes));
+    let mut table = Table::new(title, note, &["Host"], runtimes);
     for host in hosts {
         let cells = runtimes.iter().map(|runtime| {
             let mut entry = entry(host, runtime).unwrap_or_else(Entry::missing);
@@ -253,15 +267,15 @@ fn table(
 
 /// Where each run was made.
 fn about(hosts: &[Host]) -> Table {
-    let mut table = Table::new(
-        "Hosts",
-        "",
-        &["Host", "What it is", "isobench", "Started", "To be known"].map(str::to_owned),
-        &[],
-    );
+    let mut table =
+        Table::new("Hosts", "", &["Host", "What it is", "isobench", "Started", "To be known"], NO_NUMBERS);
     for host in hosts {
         let summary = &host.summary;
-        let mut marks = summary.host.warnings.clone();
+        let mut marks = host_warnings(summary, Language::English);
+        let invalid = summary.cells.iter().filter_map(|cell| Some((cell, cell.invalid.as_ref()?)));
+        marks.extend(
+            invalid.map(|(cell, why)| format!("{} {} is invalid: {why}.", cell.runtime, cell.workload)),
+        );
         if summary.interrupted {
             marks.insert(0, "interrupted before its plan was done".to_owned());
         }

@@ -6,9 +6,10 @@ use serde::Serialize;
 use super::cell::Cell;
 use super::charts::paint;
 use super::format::{bytes, count, duration, duration_range, ratio, shell};
+use super::maintenance;
 use super::phases::{Cost, split};
 use super::summary::{Headline, Summary};
-use super::table::{Entry, Table};
+use super::table::{Entry, NO_NUMBERS, Table};
 use super::words::verdict_of_time;
 use crate::language::{Language, text};
 use crate::results::{CONTROL, WorkloadKind};
@@ -135,7 +136,8 @@ impl Minute {
     pub fn table(&self, language: Language) -> Table {
         let mut columns = vec![text!(language, "minute-aspect")];
         columns.extend(self.columns.iter().map(|column| format!("{} ({})", column.name, column.label)));
-        let mut table = Table::new(&self.title, "", &columns, &[]);
+        let mut table =
+            Table::new(&self.title, "", &columns.iter().map(String::as_str).collect::<Vec<_>>(), NO_NUMBERS);
         for row in &self.rows {
             let mut cells = vec![Entry::new(&row.title)];
             cells.extend(row.facts.iter().map(|fact| {
@@ -248,9 +250,12 @@ impl Side<'_> {
         let lacks =
             (!missing.is_empty()).then(|| text!(language, "missing-calls", calls = missing.join(", ")));
         let workload = cells.iter().find(|cell| cell.failed > 0).unwrap_or(first).workload.clone();
+        // An image is more than a program: it ran here too, where it was replaced.
+        let image = self.summary.maintenance.as_ref();
+        let image = image.and_then(|summary| maintenance::words::same_image(summary, self.runtime, language));
         Fact {
             command: again(self.summary, self.runtime, ""),
-            ..self.measured(&workload, text, std::iter::once(needs).chain(lacks).collect())
+            ..self.measured(&workload, text, std::iter::once(needs).chain(image).chain(lacks).collect())
         }
     }
 
@@ -382,9 +387,19 @@ impl Side<'_> {
         Fact { origin, ..self.measured(self.start_up_workload(), duration(estimate.median), details) }
     }
 
-    /// Building, storing, updating and rolling back images is an experiment of its own.
+    /// Building, storing, updating and rolling back images is an experiment of its own, whose largest image
+    /// speaks here.
     fn maintenance(&self) -> Fact {
-        self.not_measured("isobench maintain".to_owned())
+        let command = "isobench maintain".to_owned();
+        let summary = self.summary.maintenance.as_ref();
+        let shipped = summary.and_then(|summary| {
+            let image = summary.largest()?;
+            maintenance::words::shipped(image, self.is_virtual_machine, self.language)
+        });
+        let (Some(summary), Some(text)) = (summary, shipped) else { return self.not_measured(command) };
+        let (runtime, language) = (self.runtime, self.language);
+        let details = maintenance::words::details(summary, runtime, self.is_virtual_machine, language);
+        Fact { text, details, command, ..Fact::default() }
     }
 }
 

@@ -22,6 +22,8 @@ mod markdown;
 pub mod merge;
 pub mod minute;
 pub mod phases;
+pub mod quality;
+pub mod reference;
 pub mod summary;
 #[doc(hidden)]
 pub mod synthetic;
@@ -40,6 +42,7 @@ pub use summary::Summary;
 
 use crate::language::Language;
 use crate::results::Results;
+use crate::results::density::DensityResults;
 
 /// The files of one report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +55,33 @@ pub struct Written {
     pub results: PathBuf,
 }
 
+/// What a report is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// A comparison.
+    pub results: &'a Results,
+    /// How many sandboxes live at once on the same host, where that was measured.
+    pub density: Option<&'a DensityResults>,
+}
+
+impl<'a> From<&'a Results> for Sources<'a> {
+    fn from(results: &'a Results) -> Self {
+        Sources { results, density: None }
+    }
+}
+
 /// Writes `index.html`, `report.md` and `results.json` into `folder`, which is made where missing.
 /// The page holds every language and opens in `language`, in which `report.md` is written.
 /// Everything is drawn before anything is written, and each file appears whole or not at all.
-pub fn render_all(results: &Results, folder: &Path, language: Language) -> Result<Written, ReportError> {
+pub fn render_all<'a>(
+    sources: impl Into<Sources<'a>>,
+    folder: &Path,
+    language: Language,
+) -> Result<Written, ReportError> {
+    let sources = sources.into();
+    let results = sources.results;
     let summary = Summary::new(results);
-    let html = html::render(&summary, results, language)?;
+    let html = html::render(&summary, sources, language)?;
     let markdown = markdown::render(&summary, language);
     let written = Written {
         html: folder.join("index.html"),

@@ -46,11 +46,11 @@ const KNOWN: &[Known] = &[
     ),
     structural("", "clone", "clone3 (CLONE_VFORK, CLONE_VM)"),
     implementation("microvm", "standard streams", "clone3, setpgid, prctl (PR_SET_PDEATHSIG), dup2"),
-    implementation("", "standard streams", "dup2"),
+    structural("", "standard streams", "dup2"),
     structural("container", "exec", "clone (CLONE_VM, CLONE_VFORK), execveat"),
     structural("", "exec", "execveat"),
     structural("container", "make cgroup", "mkdir, write (memory.max, pids.max, cpu.max)"),
-    implementation("container", "session", "setsid, prctl (PR_SET_PDEATHSIG), poll"),
+    structural("container", "session", "setsid, prctl (PR_SET_PDEATHSIG), poll"),
     structural("container", "cgroup", "write (cgroup.procs, tasks)"),
     structural("container", "cgroup namespace", "unshare (CLONE_NEWCGROUP)"),
     structural("container", "id map", "write (/proc/self/uid_map, gid_map, setgroups)"),
@@ -63,7 +63,7 @@ const KNOWN: &[Known] = &[
     structural("container", "dev", "mkdir, mknod or mount (MS_BIND), symlink"),
     implementation("container", "files", "mkdir, mount (MS_BIND), mount_setattr"),
     structural("container", "old root", "umount2 (MNT_DETACH)"),
-    implementation("container", "working directory", "mkdir, chdir"),
+    structural("container", "working directory", "mkdir, chdir"),
     structural("container", "no new privileges", "prctl (PR_SET_NO_NEW_PRIVS)"),
     structural("container", "seccomp", "seccomp (SECCOMP_SET_MODE_FILTER)"),
     structural("container", "capabilities", "prctl (PR_CAPBSET_DROP), capset"),
@@ -110,6 +110,8 @@ pub fn explanation(runtime: &str, name: &str, language: Language) -> Option<Expl
 }
 
 fn find(runtime: &str, name: &str) -> Option<&'static Known> {
+    // A clone goes through the same phases as the machine that it is cloned from, as far as it has them.
+    let runtime = runtime.strip_suffix("-clone").unwrap_or(runtime);
     let named = |of: &str| KNOWN.iter().find(|known| known.runtime == of && known.name == name);
     named(runtime).or_else(|| named(""))
 }

@@ -10,8 +10,13 @@ use super::clean;
 use super::failures::{self, Failure, Note};
 use super::format::plain;
 use super::maintenance::MaintenanceSummary;
+use super::quality::Quality;
 use super::trials::{self, ByRound, CellTrials};
-use crate::results::{BASELINE, CONTROL, HostFacts, PlannedWorkload, Results, SkippedRuntime, WorkloadKind};
+use crate::measure::host::SOFTWARE_EMULATION;
+use crate::results::{
+    BASELINE, CONTROL, Cold, During, ExternalTool, HostFacts, NULL, PlannedWorkload, Results, SkippedRuntime,
+    WorkloadKind,
+};
 use crate::runtime::trial::{Timeline, Trial};
 use crate::stats::{Interval, paired_ratio};
 
@@ -88,12 +93,20 @@ pub struct Summary {
     pub failures: Vec<Failure>,
     /// Runtimes that took no part.
     pub skipped: Vec<SkippedRuntime>,
+    /// The outside tools among the runtimes.
+    pub external: Vec<ExternalTool>,
     /// Remarks of the runtimes.
     pub notes: Vec<Note>,
     /// Runtimes that are virtual machines.
     pub virtual_machines: Vec<String>,
     /// What colours every number of a virtual machine here; `None` on plain hardware KVM.
     pub kvm_caveat: Option<KvmCaveat>,
+    /// How far the numbers can be trusted.
+    pub quality: Quality,
+    /// What the host did during the run.
+    pub during: Option<During>,
+    /// What was dropped before the cold trials.
+    pub cold: Option<Cold>,
     /// The maintenance experiment, where it was made.
     pub maintenance: Option<MaintenanceSummary>,
 }
@@ -149,7 +162,11 @@ impl Summary {
             waterfalls: waterfalls(&runtimes, start_up_workload.as_deref(), &grouped),
             failures: failures::failures(&grouped),
             skipped: results.skipped.clone(),
+            external: results.external.clone(),
             notes: failures::notes(&grouped),
+            quality: Quality::new(results, &grouped, &cells, start_up_workload.as_deref()),
+            during: results.during,
+            cold: results.plan.cold,
             kvm_caveat: KvmCaveat::of(&results.host).filter(|_| !virtual_machines.is_empty()),
             runtimes,
             workloads,
@@ -194,12 +211,22 @@ pub(super) fn group(results: &Results) -> Vec<CellTrials<'_>> {
     let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     let mut cells: Vec<CellTrials> = Vec::new();
     for trial in &results.trials {
+        if trial.runtime == NULL || trial.is_cold() {
+            continue;
+        }
         let key = (trial.runtime.as_str(), trial.workload.as_str());
         let place = *places.entry(key).or_insert_with(|| {
-            cells.push(CellTrials { runtime: key.0, workload: key.1, all: Vec::new() });
+            cells.push(CellTrials {
+                runtime: key.0,
+                workload: key.1,
+                all: Vec::new(),
+                invalid: emulated(&results.host, key.0),
+            });
             cells.len() - 1
         });
-        cells[place].all.push(trial);
+        let cell = &mut cells[place];
+        cell.invalid = cell.invalid.take().or_else(|| failures::distrust(trial));
+        cell.all.push(trial);
     }
     let rank =
         |name: &str, known: Vec<&str>| known.iter().position(|known| *known == name).unwrap_or(usize::MAX);
@@ -216,6 +243,15 @@ pub(super) fn group(results: &Results) -> Vec<CellTrials<'_>> {
         )
     });
     cells
+}
+
+/// Why a virtual machine's figures say nothing on a host whose own CPU is emulated by software: what passes for
+/// KVM there is an emulation of it.
+fn emulated(host: &HostFacts, runtime: &str) -> Option<String> {
+    let is_emulated = host.hypervisor.as_deref() == Some(SOFTWARE_EMULATION);
+    (is_emulated && VIRTUAL_MACHINES.contains(&runtime)).then(|| {
+        format!("impossible: this host is itself emulated ({SOFTWARE_EMULATION}), so KVM here is software emulation")
+    })
 }
 
 /// The planned workloads, and any that only the trials name.
@@ -275,6 +311,12 @@ fn computing(grouped: &[CellTrials], kinds: &HashMap<&str, WorkloadKind>) -> BTr
         let series = trials::by_round(&cell.timed(), cell::work_time);
         times.entry(cell.runtime).or_default().insert(cell.workload, series);
     }
+    // Without one of its workloads a runtime's score is of another make-up.
+    let is_broken = |runtime: &str| {
+        let of_cpu = |cell: &&CellTrials| kinds.get(cell.workload) == Some(&WorkloadKind::Cpu);
+        grouped.iter().filter(of_cpu).any(|cell| cell.runtime == runtime && cell.invalid.is_some())
+    };
+    times.retain(|runtime, _| !is_broken(runtime));
     let Some(baseline) = times.get(BASELINE) else { return BTreeMap::new() };
     // Per round, the sum of the logarithms of both, over the workloads that both have.
     let scores = |own: &BTreeMap<&str, ByRound>| {

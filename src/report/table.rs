@@ -36,6 +36,9 @@ pub struct Column {
     pub numeric: bool,
 }
 
+/// For a table without a column of numbers.
+pub(super) const NO_NUMBERS: &[&str] = &[];
+
 /// A table; the first column names the row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Table {
@@ -54,14 +57,16 @@ impl Table {
     pub(super) fn new(
         title: impl Into<String>,
         note: impl Into<String>,
-        text: &[String],
-        numbers: &[String],
+        text: &[impl AsRef<str>],
+        numbers: &[impl AsRef<str>],
     ) -> Table {
-        let column = |numeric| move |name: &String| Column { name: name.clone(), numeric };
+        let column = |name: &str, numeric| Column { name: name.to_owned(), numeric };
+        let text = text.iter().map(|name| column(name.as_ref(), false));
+        let numbers = numbers.iter().map(|name| column(name.as_ref(), true));
         Table {
             title: title.into(),
             note: note.into(),
-            columns: text.iter().map(column(false)).chain(numbers.iter().map(column(true))).collect(),
+            columns: text.chain(numbers).collect(),
             rows: Vec::new(),
         }
     }

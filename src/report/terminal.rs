@@ -5,6 +5,7 @@ use std::fmt::Write;
 use unicode_width::UnicodeWidthStr;
 
 use super::format::plain;
+use super::quality;
 use super::summary::{MARK, Summary};
 use super::table::Table;
 use super::tables;
@@ -75,7 +76,7 @@ pub fn render(summary: &Summary, language: Language, style: Style) -> String {
         let caveat = words::kvm_caveat(caveat, language);
         let _ = writeln!(page, "\n{}", style.paint("33", &format!("{MARK} {caveat}")));
     }
-    for warning in words::warnings(&summary.host, language) {
+    for warning in quality::host_warnings(summary, language) {
         let _ = writeln!(page, "{}", style.paint("33", &warning));
     }
     if summary.interrupted {

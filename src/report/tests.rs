@@ -18,7 +18,7 @@ struct Editions {
 fn render(results: &Results) -> Editions {
     let summary = Summary::new(results);
     Editions {
-        html: html::render(&summary, results, Language::English).unwrap(),
+        html: html::render(&summary, results.into(), Language::English).unwrap(),
         markdown: markdown::render(&summary, Language::English),
         terminal: terminal::render(&summary, Language::English, terminal::Style::default()),
         summary,

@@ -15,12 +15,14 @@ pub struct CellTrials<'a> {
     pub workload: &'a str,
     /// Every trial, failed ones too.
     pub all: Vec<&'a Trial>,
+    /// Why no figure of the cell counts, where one of its trials, or the host, shows that none can be trusted.
+    pub invalid: Option<String>,
 }
 
 impl<'a> CellTrials<'a> {
     /// Trials whose figures count.
     pub fn good(&self) -> impl Iterator<Item = &'a Trial> {
-        self.all.iter().copied().filter(|trial| counts(trial))
+        self.all.iter().copied().filter(|trial| self.invalid.is_none() && counts(trial))
     }
 
     /// Trials whose times count: those that nothing disturbed, or all where there are no others.

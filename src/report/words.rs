@@ -4,6 +4,7 @@ use super::cell::Measured;
 use super::format::{bytes, count, duration, ratio};
 use super::summary::{Headline, KvmCaveat, Summary, Waterfall};
 use crate::language::{Language, optional, text};
+use crate::measure::host::checks::mark;
 use crate::results::{BASELINE, HostFacts, PlannedWorkload, WorkloadKind};
 use crate::stats::Verdict;
 
@@ -33,6 +34,12 @@ pub fn host_line(host: &HostFacts, language: Language) -> String {
         Some(kvm) => text!(language, "host-line-kvm", backend = &kvm.backend),
         None => text!(language, "host-line-no-kvm"),
     });
+    if let Some(kind) = &host.container {
+        parts.push(text!(language, "host-line-container", kind = kind));
+    }
+    if let Some(grade) = mark(&host.checks) {
+        parts.push(text!(language, "host-line-mark", grade = grade.name(language)));
+    }
     parts.join(" · ")
 }
 
@@ -70,13 +77,18 @@ pub fn warnings(host: &HostFacts, language: Language) -> Vec<String> {
 }
 
 /// How the intervals and verdicts were made.
-pub fn method(language: Language) -> Vec<String> {
-    vec![
-        text!(language, "method-rounds"),
-        text!(language, "method-clock"),
-        text!(language, "method-intervals"),
-        text!(language, "method-control"),
-    ]
+pub fn method(summary: &Summary, language: Language) -> Vec<String> {
+    let mut method = match summary.is_no_comparison() {
+        true => Vec::new(),
+        false => vec![
+            text!(language, "method-rounds"),
+            text!(language, "method-clock"),
+            text!(language, "method-intervals"),
+            text!(language, "method-control"),
+        ],
+    };
+    method.extend(summary.maintenance.is_some().then(|| text!(language, "maintenance-method")));
+    method
 }
 
 /// A verdict on a time, in one word or a few.

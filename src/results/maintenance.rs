@@ -107,6 +107,7 @@ pub enum Form {
     /// A copy-on-write overlay over a common disk image, in blocks of 4 KiB.
     DiskOverlay,
     /// The same in clusters of 64 KiB, as qcow2 has them by default.
+    #[serde(rename = "disk_overlay_64k")]
     DiskOverlay64K,
 }
 

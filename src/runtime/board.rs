@@ -94,7 +94,7 @@ pub struct Board {
     base: NonNull<c_void>,
 }
 
-// SAFETY: the pages hold atomics and an integer that nobody touches; they stay mapped while a reference lives.
+// SAFETY: all that lies in the mapping is made of atomics, and it stays mapped as long as the board lives.
 unsafe impl Sync for Board {}
 
 impl Board {

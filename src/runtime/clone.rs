@@ -114,8 +114,27 @@ pub unsafe fn clone3_sharing_memory(
     entry: unsafe extern "C" fn(*const c_void) -> !,
     argument: *const c_void,
 ) -> nix::Result<(libc::pid_t, OwnedFd)> {
+    // SAFETY: the caller's promise; with CLONE_VFORK this process waits, so that the two never run at once.
+    unsafe { clone3_on_stack(flags | libc::CLONE_VFORK as u64, cgroup, stack, entry, argument) }
+}
+
+/// As [`clone3_sharing_memory`], but returns at once, with both processes running in the same memory.
+///
+/// # Safety
+/// As there; and until the new process has ended or executed a program, this one touches neither the heap, nor `errno`,
+/// nor anything else that both might: raw system calls and its own stack only.
+///
+/// # Errors
+/// Those of clone(2).
+pub unsafe fn clone3_on_stack(
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    stack: &mut Stack,
+    entry: unsafe extern "C" fn(*const c_void) -> !,
+    argument: *const c_void,
+) -> nix::Result<(libc::pid_t, OwnedFd)> {
     let mut pidfd: RawFd = -1;
-    let mut args = arguments(flags | (libc::CLONE_VM | libc::CLONE_VFORK) as u64, cgroup, &mut pidfd);
+    let mut args = arguments(flags | libc::CLONE_VM as u64, cgroup, &mut pidfd);
     let (lowest, size) = stack.range();
     (args.stack, args.stack_size) = (lowest as u64, size as u64);
     let result: isize;

@@ -83,9 +83,9 @@ pub trait Runtime {
     fn name(&self) -> &str;
     /// Whether it works on this host; what it could not do although it works is a list of notes.
     fn check(&self) -> Result<Vec<String>, Unavailable>;
-    /// Files of the host that a launch reads beside those of its spec, such as a guest's kernel or an outside tool: what
-    /// a cold start does not find in the page cache.
-    fn host_files(&self) -> Vec<PathBuf> {
+    /// Files of the host that a launch of `spec` reads beside those that the spec names, such as a guest's kernel or
+    /// an outside tool: what a cold start does not find in the page cache.
+    fn host_files(&self, _spec: &LaunchSpec) -> Vec<PathBuf> {
         Vec::new()
     }
     /// Does, outside every clock, what all launches of `spec` share.

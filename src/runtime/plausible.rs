@@ -1,7 +1,7 @@
 //! Guards against results that cannot be. A trial that fails one is kept and told as failed, with the reason;
 //! no figure rests on it.
 
-use super::trial::{SelfReport, Timeline, Trial};
+use super::trial::{GuestClock, SelfReport, Timeline, Trial};
 
 /// A part that is over sooner says more about reading the clock, some 20 to 100 ns, than about the work.
 const SHORTEST_NS: u64 = 1_000;
@@ -18,7 +18,34 @@ fn with_tolerance(ns: u64) -> u64 {
 /// Why what `trial` says cannot be, in one clause; `None` when nothing speaks against it.
 pub fn impossibility(trial: &Trial) -> Option<String> {
     out_of_order(&trial.timeline)
+        .or_else(|| trial.guest_clock.and_then(of_guest_clock))
+        .or_else(|| no_machine(trial))
         .or_else(|| trial.self_report.as_ref().and_then(|report| of_work(report, &trial.timeline)))
+}
+
+/// The guest's clock beside the host's: two readings of each, of which the second pair may lie a little apart.
+fn of_guest_clock(clock: GuestClock) -> Option<String> {
+    let GuestClock { guest_ns, host_ns } = clock;
+    let tolerance = host_ns / 100 + READING_NS;
+    (guest_ns.abs_diff(host_ns) > tolerance).then(|| {
+        format!(
+            "impossible: while the host's clock ran {host_ns} ns the guest's ran {guest_ns} ns, so the two run at different rates"
+        )
+    })
+}
+
+/// How far the readings of two clocks lie apart at most, where nobody was interrupted between them three times in a row.
+const READING_NS: u64 = 200_000;
+
+/// A virtual machine that ran without KVM noticing ran on something else.
+fn no_machine(trial: &Trial) -> Option<String> {
+    let is_ours = matches!(trial.runtime.as_str(), "microvm" | "linuxvm") && trial.exit.is_success();
+    let crossings = &trial.crossings;
+    let ran = trial.cpu.guest_ns.is_some_and(|ns| ns > 0);
+    (is_ours && !ran && crossings.vm_exits.is_empty() && crossings.kvm_stats.is_empty()).then(|| {
+        "impossible: it ran as a virtual machine, but KVM ran nothing, so this was software emulation"
+            .to_owned()
+    })
 }
 
 /// Moments that one clock cannot have given in this order.
@@ -105,6 +132,16 @@ mod tests {
         assert!(reason(|timeline, _| timeline.exited_ns = Some(0)).contains("stepped back"));
         assert!(reason(|timeline, _| timeline.torn_down_ns = Some(1)).contains("stepped back"));
         assert!(reason(|timeline, _| timeline.first_output_ns = Some(0)).contains("stepped back"));
+        // By the two clocks themselves: slower and faster.
+        for guest_ns in [50_000_000, 103_000_000] {
+            let clock = GuestClock { guest_ns, host_ns: 100_000_000 };
+            assert!(of_guest_clock(clock).unwrap().contains("different rates"));
+        }
+        assert_eq!(of_guest_clock(GuestClock { guest_ns: 100_900_000, host_ns: 100_000_000 }), None);
+        let mut emulated = working();
+        emulated.runtime = "microvm".to_owned();
+        (emulated.cpu.guest_ns, emulated.crossings) = (None, super::super::trial::Crossings::default());
+        assert!(impossibility(&emulated).unwrap().contains("software emulation"));
         // A guest whose clock runs twice as fast.
         assert!(reason(|_, report| report.elapsed_ns *= 2).contains("different rates"));
     }

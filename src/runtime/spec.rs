@@ -183,6 +183,16 @@ pub struct LaunchSpec {
     /// A guest unpacks its kernel itself, at every boot, as on hardware.
     #[serde(default)]
     pub guest_unpacks_kernel: bool,
+    /// Boot a Linux guest although a probe says that this host's KVM cannot boot Linux: for a kernel that is none.
+    #[serde(default)]
+    pub boot_anyway: bool,
+    /// The image of a disk that is the root of a Linux guest; it is never written to. [`Program::InRoot`] is then a path
+    /// on the disk, or a name to be looked for there.
+    #[serde(default)]
+    pub disk: Option<PathBuf>,
+    /// The standard streams of a Linux guest go by a virtio console, not by calls of init's to the VMM.
+    #[serde(default)]
+    pub virtio_console: bool,
 }
 
 impl LaunchSpec {
@@ -206,6 +216,9 @@ impl LaunchSpec {
             once: false,
             kernel: None,
             guest_unpacks_kernel: false,
+            boot_anyway: false,
+            disk: None,
+            virtio_console: false,
         }
     }
 }

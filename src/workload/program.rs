@@ -93,6 +93,15 @@ pub fn resolve_program(name: &OsStr, root: Option<&Path>) -> Result<Program, Run
     found.ok_or_else(|| unknown(&name.to_string_lossy()))
 }
 
+/// What the first word of a command means for a guest whose root is a disk, into which the host does not look: a
+/// built-in workload if there is one of that name, else a path there, or a name to be looked for there.
+pub fn program_on_disk(name: &OsStr) -> Program {
+    match name.to_str().filter(|name| embedded(name).is_some()) {
+        Some(name) => Program::Builtin(name.to_owned()),
+        None => Program::InRoot(PathBuf::from(name)),
+    }
+}
+
 /// What the first word of a command means in an image: a name is looked for along `path`, a relative
 /// path begins at `folder`. Built-in workloads are not among the image's programs.
 pub fn find_in_root(name: &OsStr, root: &Path, path: &OsStr, folder: &Path) -> Result<Program, RuntimeError> {

@@ -147,7 +147,7 @@ mod tests {
         let resolved = |path: &str| resolve(&root, Path::new(path)).map(|path| path.display().to_string());
         assert_eq!(resolved("/bin/tool").ok().as_deref(), Some("usr/bin/tool"));
         assert_eq!(resolved("/bin/new/file/").ok().as_deref(), Some("usr/bin/new/file"));
-        assert_eq!(resolved("/bin/up").ok().as_deref(), Some("tool"));
+        assert_eq!(resolved("/bin/up").ok().as_deref(), Some("usr/bin/tool"));
         assert_eq!(resolved("../../x/.").ok().as_deref(), Some("x"));
         assert_eq!(resolved("/").ok().as_deref(), Some(""));
         assert!(resolved("loop").is_err());

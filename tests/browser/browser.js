@@ -1,12 +1,12 @@
 // A page of the report, opened from the disk in headless Chromium, and what went wrong in it.
 
 import { createRequire } from "node:module";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
-const repository = resolve(import.meta.dirname, "../..");
+const repository = resolve(fileURLToPath(import.meta.url), "../../..");
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 /** The report under test: a real one, of a real run. */
@@ -14,9 +14,11 @@ export const report = resolve(process.env.ISOBENCH_REPORT ?? `${repository}/repo
 
 const screenshots = resolve(process.env.ISOBENCH_SCREENSHOTS ?? `${repository}/target/browser`);
 
+const browsers = ["/usr/bin/chromium", "/usr/bin/google-chrome", "/usr/bin/chromium-browser"];
+
 export const launch = () =>
   chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath: process.env.CHROMIUM ?? browsers.find(existsSync),
     // Chromium's own sandbox needs rights that root in a container lacks.
     args: process.getuid() === 0 ? ["--no-sandbox"] : [],
   });

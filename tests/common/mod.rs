@@ -80,7 +80,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 // ---- what the host offers ------------------------------------------------------------------------
 
 /// Whether the host offers `facility`: `kvm`, `userns` (rootless user namespaces), `cgroup` (one that
-/// we may create), `cc` (a C compiler that links statically), `busybox` (a static one), or else the
+/// we may create), `cc` (a C compiler that links statically), `busybox` (a static one), `root` (to be it), or else the
 /// program of that name on PATH.
 ///
 /// # Panics
@@ -92,6 +92,8 @@ pub fn need(facility: &str) -> bool {
         "cgroup" => cgroup(),
         "cc" => static_compiler(),
         "busybox" => static_busybox(),
+        "root" if nix::unistd::geteuid().is_root() => Ok(()),
+        "root" => Err("we are not root".into()),
         program => on_path(program).map(drop).ok_or(format!("{program} is not on PATH")),
     };
     let Err(reason) = found else { return true };

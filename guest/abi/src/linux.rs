@@ -12,6 +12,8 @@ pub const FOLDER: &str = "/.isobench";
 pub const INIT: &str = "/.isobench/init";
 /// A [`StartHeader`] and the strings behind it.
 pub const START: &str = "/.isobench/start";
+/// A program of the host's, for a guest whose root is a disk.
+pub const PROGRAM: &str = "/.isobench/program";
 
 /// What init asks of the VMM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +115,9 @@ pub enum Step {
     Pipes = 3,
     Fork = 4,
     Module = 5,
-    Renewal = 6,
+    Disk = 6,
+    Ports = 7,
+    Renewal = 8,
 }
 
 impl Step {
@@ -125,7 +129,9 @@ impl Step {
             3 => "making pipes",
             4 => "making the workload's process",
             5 => "loading a kernel module",
-            6 => "renewing what clones must not share",
+            6 => "mounting the disk",
+            7 => "opening the console's ports",
+            8 => "renewing what clones must not share",
             _ => "an unknown step",
         }
     }
@@ -142,7 +148,7 @@ pub struct CallBlock {
 }
 
 /// The file [`START`]: this, then as strings that each end with a zero byte the program's path, the working
-/// directory, the arguments, the environment, and the modules to load in this order.
+/// directory, the kind of the disk's file system, the arguments, the environment, and the modules to load in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct StartHeader {
@@ -154,10 +160,24 @@ pub struct StartHeader {
     pub modules: u32,
     /// 1: Linux' log is wanted at the end.
     pub log: u32,
+    /// 1: the standard streams go by the virtio console's ports, not by calls.
+    pub ports: u32,
+    /// Whether the root is a disk: see [`disk`].
+    pub disk: u32,
+}
+
+/// Values of [`StartHeader::disk`].
+pub mod disk {
+    /// There is none: the root is the initramfs.
+    pub const NONE: u32 = 0;
+    /// The root is a disk.
+    pub const WRITABLE: u32 = 1;
+    /// The root is a disk that can only be read.
+    pub const READ_ONLY: u32 = 2;
 }
 
 const _: () = {
     assert!(size_of::<CallBlock>() == 32 && offset_of!(CallBlock, result) == 24);
-    assert!(size_of::<StartHeader>() == 16);
+    assert!(size_of::<StartHeader>() == 24);
     assert!(size_of::<Renewal>() == 88 && offset_of!(Renewal, start_bytes) == 80);
 };

@@ -66,9 +66,10 @@ impl Files {
         }
     }
 
-    /// Whether a write to `fd` goes straight to the console, so that the kernel may skip [`Files::dispatch`].
+    /// Whether a write to `fd` goes straight to the console's stream of the same number, so that the kernel
+    /// may skip [`Files::dispatch`]. Not so after `dup2(2, 1)`.
     pub fn is_plain_console(&self, fd: u64) -> bool {
-        matches!(self.descriptors.get(fd), Ok(open) if matches!(open.kind, Kind::Console(1..)))
+        matches!(self.descriptors.get(fd), Ok(open) if matches!(open.kind, Kind::Console(stream @ 1..) if u64::from(stream) == fd))
     }
 
     /// Length in bytes of the regular file behind `fd`. `ENODEV` for anything else, as `mmap` says.

@@ -12,6 +12,7 @@ use guest_abi::linux::{InitCall, Step, TAKES_SNAPSHOT};
 mod bare;
 mod doorbell;
 mod files;
+mod link;
 mod renew;
 mod start;
 mod streams;
@@ -30,14 +31,23 @@ unsafe extern "C" fn _start() -> ! {
 extern "C" fn main() -> ! {
     doorbell::open();
     let takes_snapshot = ring(InitCall::Started, [0; 3]) == TAKES_SNAPSHOT;
-    files::mount_all();
+    files::mount_devices();
     let start = start::read().unwrap_or_else(|errno| fail(Step::Start, errno));
     for module in start.modules() {
         sys::load_module(module).unwrap_or_else(|errno| fail(Step::Module, errno));
     }
-    files::remove_own();
+    let mut program = None;
+    if let Some((kind, read_only)) = start.disk() {
+        // What does not come from the disk must be open before the disk hides it.
+        program = sys::open(c"/.isobench/program", sys::O_RDONLY | sys::O_CLOEXEC).ok();
+        files::enter_disk(kind, read_only).unwrap_or_else(|errno| fail(Step::Disk, errno));
+        files::mount_devices();
+    } else {
+        files::remove_own(&start);
+    }
+    files::mount_others();
     let start = if takes_snapshot { renew::wait().unwrap_or(start) } else { start };
-    let (child, mut streams) = workload::start(&start);
+    let (child, mut streams) = workload::start(&start, program);
     let (status, oom_kills) = streams.carry_until_end(child);
     ring(InitCall::Exited, [status.into(), oom_kills, 0]);
     if start.wants_log()

@@ -11,11 +11,6 @@ use crate::{fail, sys};
 /// something else.
 pub fn wait() -> Option<Start> {
     let room = sys::memory(RENEWAL_BYTES).unwrap_or_else(|errno| fail(Step::Renewal, errno));
-    for page in room.chunks_mut(4096) {
-        // The VMM only finds memory that has been touched.
-        // SAFETY: the first byte of the page.
-        unsafe { page.as_mut_ptr().write_volatile(0) };
-    }
     let bytes = ring(InitCall::Ready, [room.as_ptr() as u64, room.len() as u64, 0]);
     if bytes <= 0 {
         return None;

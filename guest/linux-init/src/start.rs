@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 
-use guest_abi::linux::StartHeader;
+use guest_abi::linux::{StartHeader, disk};
 
 use crate::sys;
 
@@ -36,7 +36,14 @@ impl Start {
         let bytes = header.get(4 * at..4 * at + 4).and_then(|bytes| bytes.try_into().ok());
         bytes.map_or(0, u32::from_le_bytes)
     };
-    let header = StartHeader { arguments: word(0), variables: word(1), modules: word(2), log: word(3) };
+    let header = StartHeader {
+        arguments: word(0),
+        variables: word(1),
+        modules: word(2),
+        log: word(3),
+        ports: word(4),
+        disk: word(5),
+    };
     Ok(Start { header, strings })
     }
 
@@ -63,7 +70,7 @@ impl Start {
     /// Arguments and environment as `execve` wants them: arrays of pointers that end with null.
     pub fn vectors(&self) -> Result<[&'static [*const u8]; 2], i32> {
         let (arguments, variables) = (self.header.arguments as usize, self.header.variables as usize);
-        Ok([self.vector(2, arguments)?, self.vector(2 + arguments, variables)?])
+        Ok([self.vector(3, arguments)?, self.vector(3 + arguments, variables)?])
     }
 
     fn vector(&self, first: usize, count: usize) -> Result<&'static [*const u8], i32> {
@@ -79,8 +86,19 @@ impl Start {
 
     /// Kernel modules to load, in this order.
     pub fn modules(&self) -> impl Iterator<Item = &'static CStr> {
-        let before = 2 + self.header.arguments as usize + self.header.variables as usize;
+        let before = 3 + self.header.arguments as usize + self.header.variables as usize;
         self.all().skip(before).take(self.header.modules as usize)
+    }
+
+    /// Whether the standard streams go by the virtio console's ports.
+    pub fn uses_ports(&self) -> bool {
+        self.header.ports != 0
+    }
+
+    /// The disk that is the root, if one is: the kind of its file system, and whether it can only be read.
+    pub fn disk(&self) -> Option<(&'static CStr, bool)> {
+        let kind = self.all().nth(2).unwrap_or_default();
+        (self.header.disk != disk::NONE).then_some((kind, self.header.disk == disk::READ_ONLY))
     }
 
     /// Whether Linux' log is wanted at the end.

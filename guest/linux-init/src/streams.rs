@@ -1,8 +1,8 @@
 //! The workload's standard streams: from its pipes to the VMM, and from the VMM to its pipe.
 
-use guest_abi::linux::{InitCall, WOULD_BLOCK};
+use guest_abi::linux::WOULD_BLOCK;
 
-use crate::doorbell::ring;
+use crate::link::Link;
 use crate::sys::{self, Poll};
 
 /// As much as a pipe holds.
@@ -13,6 +13,7 @@ const LONGEST_WAIT_MS: i32 = 16;
 
 /// Our ends of the workload's pipes.
 pub struct Streams {
+    link: Link,
     input: Option<i32>,
     outputs: [Option<i32>; 2],
     children: i32,
@@ -26,9 +27,10 @@ pub struct Streams {
 
 impl Streams {
     /// For these descriptors, which never wait; `children` is readable when a child has ended.
-    pub fn new(input: i32, output: i32, errors: i32, children: i32) -> Streams {
+    pub fn new(input: i32, output: i32, errors: i32, children: i32, link: Link) -> Streams {
         let buffer = || sys::memory(CHUNK).unwrap_or_default();
         Streams {
+            link,
             input: Some(input),
             outputs: [Some(output), Some(errors)],
             children,
@@ -44,6 +46,7 @@ impl Streams {
     pub fn carry_until_end(&mut self, child: usize) -> (u32, u64) {
         loop {
             let wants_room = self.waiting.0 < self.waiting.1;
+            let asks_again = self.input.is_some() && !wants_room;
             let descriptor = |fd: Option<i32>| fd.unwrap_or(-1);
             let [output, errors] = self.outputs;
             let mut files = [
@@ -56,10 +59,15 @@ impl Streams {
                     events: if wants_room { sys::POLLOUT } else { 0 },
                     happened: 0,
                 },
+                Poll {
+                    fd: if asks_again { self.link.input() } else { -1 },
+                    events: sys::POLLIN,
+                    happened: 0,
+                },
             ];
-            let asks_again = self.input.is_some() && !wants_room;
-            sys::poll(&mut files, if asks_again { self.wait_ms } else { -1 });
-            let [children, output, errors, input] = files.map(|file| file.happened != 0);
+            // Without a port for input there is nothing that would wake us.
+            sys::poll(&mut files, if asks_again && self.link.input() < 0 { self.wait_ms } else { -1 });
+            let [children, output, errors, input, _] = files.map(|file| file.happened != 0);
             for (happened, stream) in [(output, 0), (errors, 1)] {
                 if happened {
                     self.drain(stream, 1);
@@ -96,7 +104,8 @@ impl Streams {
         let Some(fd) = self.outputs[stream] else { return };
         for _ in 0..pieces {
             match sys::read(fd, self.output_buffer) {
-                Ok(bytes) if bytes > 0 && tell(&self.output_buffer[..bytes], stream as u64 + 1) => {}
+                Ok(bytes)
+                    if bytes > 0 && self.link.write(&self.output_buffer[..bytes], stream as u64 + 1) => {}
                 Err(sys::EAGAIN | sys::EINTR) => return,
                 // Its end, or nobody reads on the other side: the workload gets SIGPIPE.
                 _ => {
@@ -119,8 +128,7 @@ impl Streams {
                     Err(_) => return self.close_input(),
                 }
             }
-            let (at, room) = (self.input_buffer.as_mut_ptr() as u64, self.input_buffer.len() as u64);
-            match ring(InitCall::Read, [at, room, 0]) {
+            match self.link.read(self.input_buffer) {
                 WOULD_BLOCK => {
                     self.wait_ms = (2 * self.wait_ms).min(LONGEST_WAIT_MS);
                     return;
@@ -140,18 +148,6 @@ impl Streams {
         }
         self.waiting = (0, 0);
     }
-}
-
-/// Gives bytes to the VMM; false when nobody takes them any more.
-fn tell(mut bytes: &[u8], stream: u64) -> bool {
-    while !bytes.is_empty() {
-        let taken = ring(InitCall::Write, [bytes.as_ptr() as u64, bytes.len() as u64, stream]);
-        match usize::try_from(taken).ok().and_then(|taken| bytes.get(taken..)) {
-            Some(rest) if taken > 0 => bytes = rest,
-            _ => return false,
-        }
-    }
-    true
 }
 
 /// The count that Linux keeps in `/proc/vmstat`.

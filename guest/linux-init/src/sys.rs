@@ -37,6 +37,8 @@ const FINIT_MODULE: usize = 313;
 
 /// `open`: read only.
 pub const O_RDONLY: usize = 0;
+/// `open`: write only.
+pub const O_WRONLY: usize = 1;
 /// Not inherited by the workload.
 pub const O_CLOEXEC: usize = 0o2000000;
 /// Never waits.
@@ -49,6 +51,8 @@ pub const EEXIST: i32 = 17;
 pub const EINTR: i32 = 4;
 /// Something arrived.
 pub const POLLIN: i16 = 1;
+/// There is no other side any more, or none yet.
+pub const POLLHUP: i16 = 0x10;
 /// Something can be written.
 pub const POLLOUT: i16 = 4;
 /// A child has ended.
@@ -208,6 +212,17 @@ pub fn execute(path: &CStr, arguments: &[*const u8], variables: &[*const u8]) ->
         .unwrap_or(0)
 }
 
+/// Becomes the program that is open; returns only when that fails, with the reason.
+pub fn execute_open(program: i32, arguments: &[*const u8], variables: &[*const u8]) -> i32 {
+    const EXECVEAT: usize = 322;
+    const AT_EMPTY_PATH: usize = 0x1000;
+    let (arguments, variables) = (arguments.as_ptr() as usize, variables.as_ptr() as usize);
+    // SAFETY: the caller's arrays end with null and hold pointers to strings.
+    unsafe { call(EXECVEAT, [program as usize, text(c""), arguments, variables, AT_EMPTY_PATH, 0]) }
+        .err()
+        .unwrap_or(0)
+}
+
 /// Ends this process.
 pub fn exit(status: usize) -> ! {
     loop {
@@ -272,6 +287,26 @@ pub fn mount(kind: &CStr, target: &CStr, options: &CStr) -> Result<(), i32> {
     const MS_NOSUID: usize = 2;
     // SAFETY: strings that end with a zero byte.
     unsafe { call(MOUNT, [text(kind), text(target), text(kind), MS_NOSUID, text(options), 0]) }.map(drop)
+}
+
+/// Mounts the file system of a device.
+pub fn mount_device(device: &CStr, target: &CStr, kind: &CStr, read_only: bool) -> Result<(), i32> {
+    const MS_RDONLY: usize = 1;
+    let flags = if read_only { MS_RDONLY } else { 0 };
+    // SAFETY: strings that end with a zero byte; no options.
+    unsafe { call(MOUNT, [text(device), text(target), text(kind), flags, 0, 0]) }.map(drop)
+}
+
+/// Makes the mounted folder that we are in the root of everything.
+pub fn become_root() -> Result<(), i32> {
+    const MS_MOVE: usize = 1 << 13;
+    const CHROOT: usize = 161;
+    // SAFETY: strings that end with a zero byte.
+    unsafe {
+        call(MOUNT, [text(c"."), text(c"/"), 0, MS_MOVE, 0, 0])?;
+        call(CHROOT, [text(c"."), 0, 0, 0, 0, 0])?;
+    }
+    change_folder(c"/")
 }
 
 /// Names this machine.

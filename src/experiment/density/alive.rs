@@ -20,7 +20,7 @@ use crate::measure::footprint::pss;
 use crate::measure::room::{self, Limit};
 use crate::results::density::{Alive, Ended, HostLimit, HostMemory, Resource, Sample, Start};
 use crate::runtime::launcher::{Kind, Launcher};
-use crate::runtime::spec::{Measure, Stdio};
+use crate::runtime::spec::{LaunchSpec, Measure, Stdio};
 use crate::runtime::trial::Exit;
 use crate::runtime::{Prepared, Runtime, RuntimeError, Sandbox, SandboxReport};
 
@@ -50,27 +50,24 @@ const KILLED_AT_ONCE: usize = 32;
 const RESERVE_FILES: u64 = 32;
 const RESERVE_TASKS: u64 = 256;
 
-/// Starts them, looks at them, and tears all down.
+/// Starts them, looks at them, and tears all down. Each launcher has an equal share of them: what it keeps for each (descriptors,
+/// mappings) is copied with every process that it makes.
 pub(super) fn measure(
     experiment: &Density<'_>,
     launchers: &[Launcher],
     kind: Kind,
 ) -> Result<Alive, ExperimentError> {
-    let Some(launcher) = launchers.first() else {
-        return Err(RuntimeError::BadSpec("no launcher was started".into()).into());
-    };
-    let runtime = launcher.runtime(kind);
-    let plain = runtime.prepare(&waiting(&experiment.workload, Measure::default()))?;
     // A container has a cgroup anyway; others are put into one where memory is looked at.
-    let accounted = match kind {
-        Kind::Container => None,
-        _ => Some(
-            runtime
-                .prepare(&waiting(&experiment.workload, Measure { footprint: true, ..Measure::default() }))?,
-        ),
+    let footprint = Measure { footprint: kind != Kind::Container, ..Measure::default() };
+    let share = (experiment.max as usize).div_ceil(launchers.len().max(1)).max(1);
+    let runtimes: Vec<_> = launchers.iter().map(|launcher| launcher.runtime(kind)).collect();
+    let prepare = |measure| {
+        let spec = LaunchSpec { once: true, ..waiting(&experiment.workload, measure) };
+        runtimes.iter().map(|runtime| runtime.prepare(&spec)).collect::<Result<Vec<_>, _>>()
     };
+    let (plain, accounted) = (prepare(Measure::default())?, prepare(footprint)?);
     let stop = || experiment.progress.stop();
-    let room = Room::new(experiment.reserve_bytes, launcher.process_id());
+    let room = Room::new(experiment.reserve_bytes, launchers);
     let (stdin, hold) = pipe2(OFlag::O_CLOEXEC).map_err(RuntimeError::step("making a pipe"))?;
     let before = settled(&stop)?;
     let mut crowd =
@@ -87,8 +84,9 @@ pub(super) fn measure(
             break;
         }
         let is_sample = is_sample(count) || count == experiment.max;
-        let prepared = accounted.as_ref().filter(|_| is_sample).unwrap_or(&plain);
-        let is_accounted = is_sample && accounted.is_some();
+        let is_accounted = is_sample && footprint.footprint;
+        let prepared = if is_accounted { &accounted } else { &plain };
+        let Some(prepared) = prepared.get((count as usize - 1) / share) else { break };
         if let Err(reason) = crowd.start(&**prepared, count, is_accounted, &stop)? {
             ended = reason;
             break;
@@ -140,8 +138,10 @@ struct Room {
 }
 
 impl Room {
-    fn new(reserve_bytes: u64, launcher: u32) -> Room {
-        let limits = room::limits(&[("harness", std::process::id()), ("launcher", launcher)]);
+    fn new(reserve_bytes: u64, launchers: &[Launcher]) -> Room {
+        let launchers = launchers.iter().map(|launcher| ("launcher", launcher.process_id()));
+        let processes: Vec<_> = std::iter::once(("harness", std::process::id())).chain(launchers).collect();
+        let limits = room::limits(&processes);
         let reserve = |limit: &Limit| match limit.resource {
             Resource::Memory => reserve_bytes,
             Resource::Files => RESERVE_FILES,
@@ -387,8 +387,8 @@ mod tests {
 
     #[test]
     fn a_host_without_room_says_what_is_missing() {
-        assert_eq!(Room::new(0, std::process::id()).reached(0), None);
-        let limit = Room::new(u64::MAX / 2, std::process::id()).reached(0).unwrap();
+        assert_eq!(Room::new(0, &[]).reached(0), None);
+        let limit = Room::new(u64::MAX / 2, &[]).reached(0).unwrap();
         assert_eq!((limit.resource, limit.reserve), (Resource::Memory, u64::MAX / 2));
     }
 }

@@ -1,6 +1,7 @@
 //! Which files change when the application, a dependency or the base changes, and how.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use super::generate::Random;
 use super::layers::{Source, walk};
 use crate::results::maintenance::Cause;
 
-/// Larger files are not changed: changes are made in memory.
+/// Larger files are not changed: each is read into memory.
 const LARGEST: u64 = 64 << 20;
 
 /// Of the base's files, one in so many changes.
@@ -53,6 +54,24 @@ impl Edit {
 
 /// The edits of one version: layer and path in it.
 pub type Edits = BTreeMap<(usize, PathBuf), Edit>;
+
+/// The files that stand in place of the originals: layer and path in it, and where they are.
+pub type Edited = BTreeMap<(usize, PathBuf), PathBuf>;
+
+/// Writes the edited files into the new folder `to`, as somebody does who then builds.
+pub fn write(sources: &[Source], edits: &Edits, to: &Path) -> Result<Edited, MaintenanceError> {
+    fs::create_dir(to).map_err(MaintenanceError::at("making", to))?;
+    let mut edited = Edited::new();
+    for (number, ((layer, path), edit)) in edits.iter().enumerate() {
+        let Some(source) = sources.get(*layer) else { continue };
+        let original = source.folder.join(path);
+        let content = fs::read(&original).map_err(MaintenanceError::at("reading", &original))?;
+        let file = to.join(number.to_string());
+        fs::write(&file, edit.apply(content)).map_err(MaintenanceError::at("writing", &file))?;
+        edited.insert((*layer, path.clone()), file);
+    }
+    Ok(edited)
+}
 
 /// What changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,8 +150,6 @@ fn files(folder: &Path) -> Result<Vec<(PathBuf, u64)>, MaintenanceError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use proptest::prelude::*;
 
     use super::*;

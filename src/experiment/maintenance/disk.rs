@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::error::MaintenanceError;
-use super::layers::Hashing;
 use super::watched::Watched;
-use crate::image::Digest;
+use crate::image::{Digest, HashingWriter};
 
 /// The file system of the images.
 pub const FORMAT: &str = "ext4";
@@ -158,7 +157,7 @@ pub fn copy(from: &Path, to: &Path, stop: &dyn Fn() -> bool) -> Result<(), Maint
 
 /// The same without sharing, and hashed on the way, as one receives a file.
 pub fn copy_hashed(from: &Path, to: &Path, stop: &dyn Fn() -> bool) -> Result<Digest, MaintenanceError> {
-    Ok(copy_through(from, to, stop, Hashing::new(io::sink()))?.finish().0)
+    Ok(copy_through(from, to, stop, HashingWriter::new(io::sink()))?.finish().1)
 }
 
 fn copy_through<W: Write>(

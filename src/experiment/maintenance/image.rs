@@ -6,15 +6,15 @@ use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use super::change::{Edits, Targets};
+use super::change::{self, Edited, Targets};
 use super::disk::{self, DiskMaker};
 use super::error::MaintenanceError;
-use super::layers::{Builder, Built, Hashing, Source, ZSTD_LEVEL, walk};
+use super::layers::{Builder, Built, Source, ZSTD_LEVEL, walk};
 use super::repeat::{Effort, timed};
 use super::serving::{Scene, Version, answer_of, read_app_file};
 use super::watched::Watched;
 use super::{Progress, WRITTEN_BYTES, difference};
-use crate::image::{Digest, LoadOptions, Store, remove_tree};
+use crate::image::{Digest, HashingWriter, LoadOptions, Store, remove_tree};
 use crate::results::maintenance::{
     Build, Cause, DiskImage, Form, MeasuredImage, MeasuredLayer, Replacement, RollBack, Shipment, Storage,
     Strategy,
@@ -136,7 +136,7 @@ impl<'a> Lab<'a> {
         let mut last = None;
         let times_ns = self.effort.times(|_| {
             let mut builder = Builder::new(self.fresh("blobs")?);
-            let (built, took) = timed(|| builder.build(&self.sources, &Edits::new(), self.stop))?;
+            let (built, took) = timed(|| builder.build(&self.sources, &Edited::new(), self.stop))?;
             last = Some((builder, built));
             Ok(took)
         })?;
@@ -145,7 +145,7 @@ impl<'a> Lab<'a> {
         image.builds.push(Build { form, cause: Cause::First, built_bytes, times_ns });
         let mut built_bytes = 0;
         let times_ns = self.effort.times(|_| {
-            let (again, took) = timed(|| builder.build(&self.sources, &Edits::new(), self.stop))?;
+            let (again, took) = timed(|| builder.build(&self.sources, &Edited::new(), self.stop))?;
             built_bytes = again.built_bytes;
             match again.layers == built.layers {
                 true => Ok(took),
@@ -239,13 +239,15 @@ impl<'a> Lab<'a> {
         first: &mut First,
         image: &mut MeasuredImage,
     ) -> Result<Second, MaintenanceError> {
-        let edits = self.targets.edits(cause, 1);
+        let folder = self.path("edited");
+        remove_tree(&folder).map_err(MaintenanceError::at("removing", &folder))?;
+        let edited = change::write(&self.sources, &self.targets.edits(cause, 1), &folder)?;
         let mut last: Option<Built> = None;
         let times_ns = self.effort.times(|_| {
             if let Some(built) = &last {
                 first.builder.forget(built, &first.built);
             }
-            let (built, took) = timed(|| first.builder.build(&self.sources, &edits, self.stop))?;
+            let (built, took) = timed(|| first.builder.build(&self.sources, &edited, self.stop))?;
             last = Some(built);
             Ok(took)
         })?;
@@ -538,11 +540,11 @@ fn usage(folder: &Path) -> Result<u64, MaintenanceError> {
 fn compress(from: &Path, to: &Path, stop: &dyn Fn() -> bool) -> Result<Digest, MaintenanceError> {
     let failed = |error| MaintenanceError::at::<io::Error>("compressing", from)(error);
     let source = File::open(from).map_err(failed)?;
-    let target = Hashing::new(BufWriter::new(File::create(to).map_err(failed)?));
+    let target = HashingWriter::new(BufWriter::new(File::create(to).map_err(failed)?));
     let mut encoder = zstd::Encoder::new(target, ZSTD_LEVEL).map_err(failed)?;
     io::copy(&mut BufReader::with_capacity(1 << 18, Watched::new(source, stop)), &mut encoder)
         .map_err(failed)?;
-    let (digest, _, mut target) = encoder.finish().map_err(failed)?.finish();
+    let (mut target, digest, _) = encoder.finish().map_err(failed)?.finish();
     target.flush().map_err(failed)?;
     Ok(digest)
 }
@@ -589,12 +591,12 @@ fn read_full(from: &mut impl io::Read, buffer: &mut [u8]) -> io::Result<usize> {
 /// Hashes what is read, as a receiver does.
 struct Hashed<R> {
     reader: R,
-    hashing: Hashing<io::Sink>,
+    hashing: HashingWriter<io::Sink>,
 }
 
 impl<R> Hashed<R> {
     fn new(reader: R) -> Hashed<R> {
-        Hashed { reader, hashing: Hashing::new(io::sink()) }
+        Hashed { reader, hashing: HashingWriter::new(io::sink()) }
     }
 }
 

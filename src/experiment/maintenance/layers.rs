@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, Metadata};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
-use super::change::Edits;
+use super::change::Edited;
 use super::error::MaintenanceError;
 use super::watched::Watched;
-use crate::image::{Digest, host_platform};
+use crate::image::entries::{Entries, Kind, tree, write_archive};
+use crate::image::{Digest, HashingWriter, host_platform};
 
 /// Level of the zstd compression, of layers and of disk images alike.
 pub const ZSTD_LEVEL: i32 = 3;
@@ -66,7 +65,7 @@ impl Builder {
     pub fn build(
         &mut self,
         sources: &[Source],
-        edits: &Edits,
+        edited: &Edited,
         stop: &dyn Fn() -> bool,
     ) -> Result<Built, MaintenanceError> {
         let mut built = Built { layers: Vec::new(), built_bytes: 0 };
@@ -74,15 +73,15 @@ impl Builder {
             let known = match self.known.is_empty() {
                 true => None,
                 false => {
-                    let mut digest = Hashing::new(io::sink());
-                    archive(source, number, edits, &mut digest, stop)?;
-                    self.known.get(&digest.finish().0)
+                    let hashed = HashingWriter::new(Watched::new(io::sink(), stop));
+                    let hashed = self.archive(source, number, edited, hashed)?;
+                    self.known.get(&hashed.finish().1)
                 }
             };
             let layer = match known {
                 Some(layer) => layer.clone(),
                 None => {
-                    let layer = self.compress(source, number, edits, stop)?;
+                    let layer = self.compress(source, number, edited, stop)?;
                     built.built_bytes += layer.shipped_bytes;
                     layer
                 }
@@ -103,22 +102,32 @@ impl Builder {
         }
     }
 
+    fn archive<W: Write>(
+        &self,
+        source: &Source,
+        number: usize,
+        edited: &Edited,
+        to: W,
+    ) -> Result<W, MaintenanceError> {
+        let written = entries(source, number, edited).and_then(|entries| write_archive(&entries, to));
+        written.map_err(MaintenanceError::at("archiving", &source.folder))
+    }
+
     fn compress(
         &self,
         source: &Source,
         number: usize,
-        edits: &Edits,
+        edited: &Edited,
         stop: &dyn Fn() -> bool,
     ) -> Result<BuiltLayer, MaintenanceError> {
         let new = self.folder.join("new");
         let failed = |error| MaintenanceError::at::<io::Error>("writing", &new)(error);
         let file = BufWriter::with_capacity(1 << 17, File::create(&new).map_err(failed)?);
-        let compressor = zstd::Encoder::new(Hashing::new(file), ZSTD_LEVEL).map_err(failed)?;
-        let mut plain = Hashing::new(compressor);
-        archive(source, number, edits, &mut plain, stop)?;
-        let (diff_id, _, compressor) = plain.finish();
-        let shipped = compressor.finish().map_err(failed)?;
-        let (blob, shipped_bytes, mut file) = shipped.finish();
+        let compressor = zstd::Encoder::new(HashingWriter::new(file), ZSTD_LEVEL).map_err(failed)?;
+        let plain = HashingWriter::new(Watched::new(compressor, stop));
+        let (watched, diff_id, _) = self.archive(source, number, edited, plain)?.finish();
+        let shipped = watched.into_inner().finish().map_err(failed)?;
+        let (mut file, blob, shipped_bytes) = shipped.finish();
         file.flush().map_err(failed)?;
         let place = self.folder.join(blob.hex());
         fs::rename(&new, &place).map_err(MaintenanceError::at("making", &place))?;
@@ -218,92 +227,22 @@ pub(super) fn walk(
     step(folder, Path::new(""), visit)
 }
 
-/// Writes the layer as a tar archive. Of devices and extended attributes nothing is kept: they are no part of
-/// what is measured.
-fn archive(
-    source: &Source,
-    number: usize,
-    edits: &Edits,
-    out: impl Write,
-    stop: &dyn Fn() -> bool,
-) -> Result<(), MaintenanceError> {
-    let mut archive = tar::Builder::new(out);
-    let mut names: HashMap<(u64, u64), PathBuf> = HashMap::new();
-    walk(&source.folder, &mut |path, facts| {
-        let place = source.folder.join(path);
-        let failed = |error| MaintenanceError::at::<io::Error>("archiving", &place)(error);
-        let mut header = tar::Header::new_gnu();
-        header.set_metadata(facts);
-        if facts.is_symlink() {
-            let target = fs::read_link(&place).map_err(failed)?;
-            header.set_size(0);
-            return archive.append_link(&mut header, path, target).map_err(failed);
+/// The layer's entries, with the files that were edited in place of their originals.
+fn entries(source: &Source, number: usize, edited: &Edited) -> io::Result<Entries> {
+    let mut entries = tree(&source.folder, u64::MAX, &|path| !path.as_os_str().is_empty())?;
+    for ((_, path), file) in edited.iter().filter(|((layer, _), _)| *layer == number) {
+        if let Some(entry) = entries.get_mut(path) {
+            entry.kind = Kind::File { host: file.clone(), bytes: fs::metadata(file)?.len() };
         }
-        if facts.is_dir() {
-            return archive.append_data(&mut header, path, io::empty()).map_err(failed);
-        }
-        if !facts.is_file() {
-            return Ok(());
-        }
-        if facts.nlink() > 1 {
-            if let Some(first) = names.get(&(facts.dev(), facts.ino())) {
-                header.set_entry_type(tar::EntryType::Link);
-                header.set_size(0);
-                return archive.append_link(&mut header, path, first).map_err(failed);
-            }
-            names.insert((facts.dev(), facts.ino()), path.to_owned());
-        }
-        match edits.get(&(number, path.to_owned())) {
-            Some(edit) => {
-                let content = edit.apply(fs::read(&place).map_err(failed)?);
-                header.set_size(content.len() as u64);
-                archive.append_data(&mut header, path, &content[..]).map_err(failed)
-            }
-            None => {
-                let file = File::open(&place).map_err(failed)?;
-                archive.append_data(&mut header, path, Watched::new(file, stop)).map_err(failed)
-            }
-        }
-    })?;
-    archive.finish().map_err(MaintenanceError::at("archiving", &source.folder))
-}
-
-/// Hashes and counts what is written through it.
-pub(super) struct Hashing<W> {
-    to: W,
-    hasher: Sha256,
-    length: u64,
-}
-
-impl<W> Hashing<W> {
-    pub(super) fn new(to: W) -> Hashing<W> {
-        Hashing { to, hasher: Sha256::new(), length: 0 }
     }
-
-    /// Digest and length of what was written, and where it went.
-    pub(super) fn finish(self) -> (Digest, u64, W) {
-        (Digest::from(<[u8; 32]>::from(self.hasher.finalize())), self.length, self.to)
-    }
-}
-
-impl<W: Write> Write for Hashing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.to.write(bytes)?;
-        self.hasher.update(bytes.get(..written).unwrap_or_default());
-        self.length += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
+    Ok(entries)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{MetadataExt, symlink};
 
-    use super::super::change::Edit;
+    use super::super::change::{self, Edit, Edits};
     use super::*;
     use crate::image::{LoadOptions, Store};
 
@@ -329,14 +268,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let sources = sources(folder.path());
         let mut builder = Builder::new(folder.path().to_owned());
-        let first = builder.build(&sources, &Edits::new(), &|| false).expect("built");
+        let first = builder.build(&sources, &Edited::new(), &|| false).expect("built");
         assert!(first.built_bytes > 0);
-        let again = builder.build(&sources, &Edits::new(), &|| false).expect("built");
+        let again = builder.build(&sources, &Edited::new(), &|| false).expect("built");
         assert_eq!((&again.layers, again.built_bytes), (&first.layers, 0));
-        let afresh = Builder::new(folder.path().to_owned()).build(&sources, &Edits::new(), &|| false);
+        let afresh = Builder::new(folder.path().to_owned()).build(&sources, &Edited::new(), &|| false);
         assert_eq!(afresh.expect("built").layers, first.layers);
 
         let edits = Edits::from([((1, PathBuf::from("srv/app")), Edit::Line(1))]);
+        let edits = change::write(&sources, &edits, &folder.path().join("edited")).expect("written");
         let changed = builder.build(&sources, &edits, &|| false).expect("built");
         assert_eq!(changed.changed_since(&first), [1]);
         assert_eq!(changed.built_bytes, changed.layers[1].shipped_bytes);
@@ -350,10 +290,11 @@ mod tests {
         let sources = sources(folder.path());
         let store = Store::open(folder.path().join("store")).expect("opened");
         let mut builder = Builder::new(folder.path().to_owned());
-        let first = builder.build(&sources, &Edits::new(), &|| false).expect("built");
+        let first = builder.build(&sources, &Edited::new(), &|| false).expect("built");
         let all = first.layout("app:1", &[0, 1], &folder.path().join("1")).expect("written");
         store.load(&folder.path().join("1"), &LoadOptions::default()).expect("loaded");
         let edits = Edits::from([((1, PathBuf::from("srv/app")), Edit::Line(1))]);
+        let edits = change::write(&sources, &edits, &folder.path().join("edited")).expect("written");
         let second = builder.build(&sources, &edits, &|| false).expect("built");
         let shipped = second.changed_since(&first);
         let part = second.layout("app:2", &shipped, &folder.path().join("2")).expect("written");
@@ -373,6 +314,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let sources = sources(folder.path());
         let mut builder = Builder::new(folder.path().to_owned());
-        assert!(builder.build(&sources, &Edits::new(), &|| true).is_err());
+        assert!(builder.build(&sources, &Edited::new(), &|| true).is_err());
     }
 }

@@ -1,25 +1,42 @@
-//! Reading that ends early when the user wants to stop.
+//! Reading and writing that ends early when the user wants to stop.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 /// Fails as soon as the user wants to stop.
-pub(super) struct Watched<'a, R> {
-    reader: R,
+pub(super) struct Watched<'a, S> {
+    stream: S,
     stop: &'a dyn Fn() -> bool,
 }
 
-impl<'a, R> Watched<'a, R> {
-    pub(super) fn new(reader: R, stop: &'a dyn Fn() -> bool) -> Watched<'a, R> {
-        Watched { reader, stop }
+impl<'a, S> Watched<'a, S> {
+    pub(super) fn new(stream: S, stop: &'a dyn Fn() -> bool) -> Watched<'a, S> {
+        Watched { stream, stop }
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+
+    fn check(&self) -> io::Result<()> {
+        // Not `Interrupted`, after which most readers and writers try again.
+        if (self.stop)() { Err(io::Error::other("stopped")) } else { Ok(()) }
     }
 }
 
-impl<R: Read> Read for Watched<'_, R> {
+impl<S: Read> Read for Watched<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.stop)() {
-            // Not `Interrupted`, after which most readers try again.
-            return Err(io::Error::other("stopped"));
-        }
-        self.reader.read(buffer)
+        self.check()?;
+        self.stream.read(buffer)
+    }
+}
+
+impl<S: Write> Write for Watched<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check()?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }

@@ -163,8 +163,8 @@ impl Reader<'_> {
                 if let Some(flag) = run.options.first() {
                     return Err(self.unsupported_flag("RUN", flag));
                 }
-                if let Some(document) = run.here_docs.first() {
-                    return Err(self.problem(&document.span, "here-documents are not supported".into()));
+                if !run.here_docs.is_empty() {
+                    return Err(self.problem(&run.run.span, "here-documents are not supported".into()));
                 }
                 let (words, end) = self.command(&run.arguments);
                 ("RUN", &run.run, end, Action::Run(words))

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::Uid;
 use sha2::{Digest as _, Sha256};
 
 use super::containerfile::Copy;
@@ -83,11 +84,8 @@ impl Sources {
         look: Look,
     ) -> Result<(Entries, Vec<String>), String> {
         let target = Path::new("/").join(destination.working_dir).join(destination.path);
-        let ends_as_folder = destination.path.ends_with('/')
-            || matches!(target.file_name(), None)
-            || ["."]
-                .iter()
-                .any(|dot| destination.path == *dot || destination.path.ends_with(&format!("/{dot}")));
+        let last = destination.path.rsplit('/').next().unwrap_or_default();
+        let ends_as_folder = ["", ".", ".."].contains(&last);
         if self.may_be_several && !ends_as_folder {
             return Err(format!(
                 "{}: with more than one source, the destination must end with /",
@@ -124,11 +122,14 @@ impl Found {
         let is_archive = unpack && facts.is_file() && is_archive(host).map_err(failed)?;
         let wanted = |below: &Path| below.as_os_str().is_empty() || !origin.ignores(&path.join(below));
         let mut entries = tree(host, u64::MAX, &wanted).map_err(failed)?;
+        let owner = look.owner.or((!Uid::effective().is_root()).then_some((0, 0)));
         for entry in entries.values_mut() {
             entry.modified = look.modified;
-            // Of the context, only what a version control system keeps: another checkout gives the same image.
-            if let Some(owner) = look.owner {
+            if let Some(owner) = owner {
                 entry.owner = owner;
+            }
+            // Of the context, only what a version control system keeps: another checkout gives the same image.
+            if look.owner.is_some() {
                 entry.attributes.clear();
             }
             if let (Some(mode), false) = (look.mode, matches!(entry.kind, Kind::Symlink(_))) {
@@ -243,7 +244,7 @@ fn unpacked(archive: &Path, folder: &Path, limit: u64, look: Look) -> Result<(En
         }
         if let Some(owner) = look.owner.filter(|owner| *owner != (0, 0)) {
             entry.owner = owner;
-        } else if !nix::unistd::Uid::effective().is_root() {
+        } else if !Uid::effective().is_root() {
             entry.owner = (0, 0);
         }
         if let (Some(mode), false) = (look.mode, matches!(entry.kind, Kind::Symlink(_))) {

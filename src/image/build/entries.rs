@@ -19,12 +19,12 @@ use crate::image::digest::{Digest, HashingWriter};
 use crate::image::store::ImageLayer;
 
 /// By path in the image, without a slash at its start. A folder comes before what is in it.
-pub(super) type Entries = BTreeMap<PathBuf, Entry>;
+pub(crate) type Entries = BTreeMap<PathBuf, Entry>;
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) kind: Kind,
+pub(crate) struct Entry {
+    pub(crate) kind: Kind,
     /// Permissions.
     pub(super) mode: u32,
     /// User and group.
@@ -35,7 +35,7 @@ pub(super) struct Entry {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Folder,
     /// The content is that of a file on the host.
     File {
@@ -93,7 +93,7 @@ impl Entry {
 
 /// The host's files below `folder` that `wanted` lets through (a folder that it does not may still have
 /// some inside that it does), by their path below it; the folder itself is the entry without a name.
-pub(super) fn tree(folder: &Path, latest: u64, wanted: &dyn Fn(&Path) -> bool) -> io::Result<Entries> {
+pub(crate) fn tree(folder: &Path, latest: u64, wanted: &dyn Fn(&Path) -> bool) -> io::Result<Entries> {
     let mut entries = Entries::new();
     let mut linked = HashMap::new();
     let mut left = vec![PathBuf::new()];
@@ -152,16 +152,21 @@ pub(super) fn write_layer(entries: &Entries, blobs: &Path) -> io::Result<ImageLa
     let file = tempfile::NamedTempFile::new_in(blobs)?;
     let shipped = HashingWriter::new(BufWriter::new(file));
     let gzip = GzBuilder::new().mtime(0).write(shipped, flate2::Compression::default());
-    let mut archive = tar::Builder::new(HashingWriter::new(gzip));
-    for (path, entry) in entries {
-        append(&mut archive, path, entry)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
-    }
-    let (gzip, diff_id, _) = archive.into_inner()?.finish();
+    let (gzip, diff_id, _) = write_archive(entries, HashingWriter::new(gzip))?.finish();
     let (writer, blob, bytes) = gzip.finish()?.finish();
     let file = writer.into_inner().map_err(|error| error.into_error())?;
     file.persist(blobs.join(blob.hex())).map_err(|error| error.error)?;
     Ok(ImageLayer { blob, bytes, diff_id })
+}
+
+/// Writes the entries as a tar archive; returns the writer.
+pub(crate) fn write_archive<W: Write>(entries: &Entries, to: W) -> io::Result<W> {
+    let mut archive = tar::Builder::new(to);
+    for (path, entry) in entries {
+        append(&mut archive, path, entry)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    }
+    archive.into_inner()
 }
 
 fn append(archive: &mut tar::Builder<impl Write>, path: &Path, entry: &Entry) -> io::Result<()> {

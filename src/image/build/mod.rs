@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 mod containerfile;
 mod context;
 mod copy;
-mod entries;
+pub(crate) mod entries;
 mod run;
 mod snapshot;
 mod stage;

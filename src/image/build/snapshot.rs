@@ -15,40 +15,57 @@ use crate::image::attributes;
 const MADE_FOR_THE_RUN: [&str; 5] = ["proc", "dev", "tmp", "sys", "etc"];
 
 /// The changes in `upper`, the upper folder of an overlay over `lower` (kernel: filesystems/overlayfs,
-/// "whiteouts and opaque directories").
+/// "whiteouts and opaque directories"). What was only opened for writing, or passed through, is no change.
 pub(super) fn of_overlay(upper: &Path, lower: &Path, latest: u64) -> io::Result<Entries> {
     let mut entries = tree(upper, latest, &|path| !path.as_os_str().is_empty())?;
-    let removed: Vec<PathBuf> =
-        entries.iter().filter(|(_, entry)| is_whiteout(entry)).map(|(path, _)| path.clone()).collect();
+    let is_removed = |(_, entry): &(&PathBuf, &Entry)| is_whiteout(entry);
+    let removed: Vec<PathBuf> = entries.iter().filter(is_removed).map(|(path, _)| path.clone()).collect();
     for path in removed {
         entries.remove(&path);
         put_whiteout(&mut entries, &path, latest);
     }
-    let folders: Vec<PathBuf> = entries
-        .iter()
-        .filter(|(_, entry)| entry.kind == Kind::Folder)
-        .map(|(path, _)| path.clone())
-        .collect();
-    for path in folders {
-        if is_opaque(&upper.join(&path)) && lower.join(&path).is_dir() {
-            entries.insert(path.join(".wh..wh..opq"), Entry::whiteout(latest));
+    let is_folder = |(_, entry): &(&PathBuf, &Entry)| entry.kind == Kind::Folder;
+    let folders: Vec<PathBuf> = entries.iter().filter(is_folder).map(|(path, _)| path.clone()).collect();
+    for path in &folders {
+        if is_opaque(&upper.join(path)) {
+            hide_lower(&mut entries, path, lower, latest)?;
         }
     }
+    let linked: Vec<PathBuf> = entries
+        .values()
+        .filter_map(|entry| if let Kind::HardLink(first) = &entry.kind { Some(first.clone()) } else { None })
+        .collect();
+    entries.retain(|path, entry| match entry.kind {
+        Kind::Whiteout | Kind::HardLink(_) => true,
+        _ if linked.contains(path) => true,
+        _ => differs(&upper.join(path), &lower.join(path)),
+    });
     drop_what_the_run_needed(&mut entries, lower);
     Ok(entries)
+}
+
+/// An opaque folder, said with whiteouts, which every tool understands: nothing is seen of the lower one.
+fn hide_lower(entries: &mut Entries, folder: &Path, lower: &Path, latest: u64) -> io::Result<()> {
+    let Ok(below) = fs::read_dir(lower.join(folder)) else { return Ok(()) };
+    for entry in below {
+        let entry = entry?;
+        let path = folder.join(entry.file_name());
+        match entries.get(&path) {
+            None => put_whiteout(entries, &path, latest),
+            Some(upper) if upper.kind == Kind::Folder && entry.file_type()?.is_dir() => {
+                hide_lower(entries, &path, lower, latest)?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// The changes between `original` and `copy`, which was the same before. As every tool that compares trees,
 /// this takes a file for the same that has kind, mode, owner, size and time of the original.
 pub(super) fn of_difference(copy: &Path, original: &Path, latest: u64) -> io::Result<Entries> {
-    let changed = |path: &Path| -> bool {
-        let (Ok(new), Ok(old)) =
-            (fs::symlink_metadata(copy.join(path)), fs::symlink_metadata(original.join(path)))
-        else {
-            return true;
-        };
-        !path.as_os_str().is_empty() && !same(&new, &old, &copy.join(path), &original.join(path))
-    };
+    let changed =
+        |path: &Path| !path.as_os_str().is_empty() && differs(&copy.join(path), &original.join(path));
     let mut entries = tree(copy, latest, &changed)?;
     let before = tree(original, latest, &|path| !path.as_os_str().is_empty())?;
     let mut gone: Option<PathBuf> = None;
@@ -70,11 +87,18 @@ pub(super) fn of_difference(copy: &Path, original: &Path, latest: u64) -> io::Re
     Ok(entries)
 }
 
+fn differs(new: &Path, old: &Path) -> bool {
+    match (fs::symlink_metadata(new), fs::symlink_metadata(old)) {
+        (Ok(new_facts), Ok(old_facts)) => !same(&new_facts, &old_facts, new, old),
+        _ => true,
+    }
+}
+
 fn same(new: &Metadata, old: &Metadata, new_path: &Path, old_path: &Path) -> bool {
     let common = new.mode() == old.mode() && (new.uid(), new.gid()) == (old.uid(), old.gid());
     common
         && match (new.is_dir(), new.is_symlink()) {
-            (true, _) => true,
+            (true, _) => attributes::read(new_path) == attributes::read(old_path),
             (_, true) => fs::read_link(new_path).ok() == fs::read_link(old_path).ok(),
             _ => {
                 new.len() == old.len()

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{HostFacts, KvmFacts};
+use super::HostFacts;
+use super::during::MUCH_STEAL;
+use crate::language::{Language, optional, text};
 use crate::measure::cpu::CpuTicks;
 
 /// How good a host is for measuring, in one respect; the worst last.
@@ -24,45 +26,85 @@ pub enum Grade {
 }
 
 impl Grade {
-    /// In a word.
-    pub fn name(self) -> &'static str {
+    /// Its tag, in files and in the catalogue.
+    fn tag(self) -> &'static str {
         match self {
-            Grade::Unknown => "not known",
+            Grade::Unknown => "unknown",
             Grade::Good => "good",
             Grade::Fair => "fair",
             Grade::Poor => "poor",
         }
+    }
+
+    /// In a word.
+    pub fn name(self, language: Language) -> String {
+        text!(language, "grade", grade = self.tag())
     }
 }
 
 /// One thing looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// What: `governor`, `turbo`, `smt`, …
+    /// What: one of [`NAMES`].
     pub name: String,
     /// How good.
     pub grade: Grade,
-    /// What was found, in one clause.
-    pub found: String,
-    /// Why it matters, in one sentence.
-    pub why: String,
-    /// How to mend it, in one sentence; empty where it need not be.
-    pub mend: String,
+    /// What was found, where a grade does not say all.
+    pub value: Option<String>,
 }
 
+/// Everything that is looked at. The words for each are in the catalogue, as `check-NAME`.
+pub const NAMES: [&str; 12] = [
+    "load",
+    "governor",
+    "turbo",
+    "smt",
+    "throttling",
+    "power",
+    "swap",
+    "steal",
+    "clock",
+    "virtualised",
+    "container",
+    "kvm",
+];
+
 impl Check {
-    fn new(name: &str, grade: Grade, found: impl Into<String>, why: &str, mend: &str) -> Check {
-        let mend = if matches!(grade, Grade::Fair | Grade::Poor) { mend } else { "" };
-        Check { name: name.into(), grade, found: found.into(), why: why.into(), mend: mend.into() }
+    fn new(name: &str, grade: Grade, value: Option<String>) -> Check {
+        Check { name: name.to_owned(), grade, value }
+    }
+
+    /// What was found, in one clause.
+    pub fn found(&self, language: Language) -> String {
+        self.words(None, language)
+            .unwrap_or_else(|| format!("{} {}", self.name, self.value.as_deref().unwrap_or("")))
+    }
+
+    /// Why it matters, in one sentence.
+    pub fn why(&self, language: Language) -> String {
+        self.words(Some("why"), language).unwrap_or_default()
+    }
+
+    /// How to mend it, in one sentence; none where it need not be.
+    pub fn mend(&self, language: Language) -> Option<String> {
+        let is_needed = matches!(self.grade, Grade::Fair | Grade::Poor);
+        self.words(Some("mend"), language).filter(|_| is_needed)
+    }
+
+    fn words(&self, attribute: Option<&str>, language: Language) -> Option<String> {
+        let value = self.value.as_deref().unwrap_or_default();
+        let arguments = [("grade", self.grade.tag().into()), ("value", value.into())];
+        optional(language, &format!("check-{}", self.name), attribute, &arguments)
     }
 
     /// As a warning.
-    pub fn sentence(&self) -> String {
-        let mut found = self.found.clone();
-        if let Some(first) = found.get(..1) {
-            found = format!("{}{}", first.to_uppercase(), &found[1..]);
+    pub fn sentence(&self, language: Language) -> String {
+        let mut found = self.found(language);
+        if let Some(first) = found.chars().next() {
+            found.replace_range(..first.len_utf8(), &first.to_uppercase().to_string());
         }
-        [&format!("{found}."), &self.why, &self.mend].map(String::as_str).join(" ").trim_end().to_owned()
+        let all = [Some(found + "."), Some(self.why(language)), self.mend(language)];
+        all.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -73,92 +115,62 @@ pub fn mark(checks: &[Check]) -> Option<Grade> {
 
 /// Looks at everything. `root` is where `/sys` and `/proc` are: `/`, but in tests.
 pub fn all(facts: &HostFacts, root: &Path) -> Vec<Check> {
-    vec![
-        load(facts),
-        governor(facts),
-        turbo(root),
-        smt(facts),
-        throttling(root),
-        power(root),
-        swap(facts),
-        steal(root),
-        clock_source(root),
-        virtualised(facts),
-        container(facts),
-        kvm(facts),
-    ]
+    let load = format!("{:.1}", facts.load);
+    let swap = (facts.swap_used_bytes >> 20).to_string();
+    let stolen = CpuTicks::read_from(&root.join("proc/stat")).map(CpuTicks::stolen);
+    let throttled = throttled(root);
+    let clock = read(root, "sys/devices/system/clocksource/clocksource0/current_clocksource");
+    let governor = facts.governor.clone();
+    let of = |grade, value: Option<String>| (grade, value);
+    let grades = [
+        of(load_grade(facts), Some(format!("{load} / {}", facts.logical_cpus))),
+        of(graded(governor.as_deref(), |one| one == "performance", Grade::Poor), governor.clone()),
+        of(graded(turbo(root), |on| !on, Grade::Fair), None),
+        of(graded(facts.smt, |on| !on, Grade::Fair), None),
+        of(graded(throttled, |times| times == 0, Grade::Fair), throttled.map(|times| times.to_string())),
+        of(if on_battery(root) { Grade::Poor } else { Grade::Good }, None),
+        of(if facts.swap_used_bytes == 0 { Grade::Good } else { Grade::Poor }, Some(swap)),
+        of(
+            graded(stolen, |share| share <= MUCH_STEAL, Grade::Poor),
+            stolen.map(|share| format!("{:.1}", share * 100.0)),
+        ),
+        of(graded(clock.as_deref(), |source| FAST_CLOCKS.contains(&source), Grade::Fair), clock.clone()),
+        of(if facts.hypervisor.is_none() { Grade::Good } else { Grade::Poor }, facts.hypervisor.clone()),
+        of(if facts.container.is_none() { Grade::Good } else { Grade::Fair }, facts.container.clone()),
+        of(
+            graded(facts.kvm.as_ref(), |kvm| !kvm.software && !kvm.nested, Grade::Poor),
+            facts.kvm.as_ref().map(|kvm| kvm.backend.clone()),
+        ),
+    ];
+    NAMES.iter().zip(grades).map(|(name, (grade, value))| Check::new(name, grade, value)).collect()
 }
 
-fn load(facts: &HostFacts) -> Check {
-    let grade = match facts.load / facts.logical_cpus.max(1) as f64 {
+/// Clock sources that are read without leaving the program.
+const FAST_CLOCKS: [&str; 3] = ["tsc", "kvm-clock", "hyperv_clocksource_tsc_page"];
+
+/// Good or `otherwise`, of what is known.
+fn graded<T>(found: Option<T>, is_good: impl FnOnce(T) -> bool, otherwise: Grade) -> Grade {
+    match found.map(is_good) {
+        None => Grade::Unknown,
+        Some(true) => Grade::Good,
+        Some(false) => otherwise,
+    }
+}
+
+/// Half a CPU of others in two is poor.
+fn load_grade(facts: &HostFacts) -> Grade {
+    match facts.load / facts.logical_cpus.max(1) as f64 {
         share if share > 0.5 => Grade::Poor,
         share if share > 0.1 => Grade::Fair,
         _ => Grade::Good,
-    };
-    Check::new(
-        "load",
-        grade,
-        format!("the load average was {:.1} on {} CPUs at the start", facts.load, facts.logical_cpus),
-        "Other programs compete for the CPUs, caches and memory bandwidth.",
-        "Mend: stop them and run again.",
-    )
+    }
 }
 
-fn governor(facts: &HostFacts) -> Check {
-    let (grade, found) = match facts.governor.as_deref() {
-        None => (Grade::Unknown, "the CPU frequency governor is not shown here".to_owned()),
-        Some("performance") => (Grade::Good, "the CPU frequency governor is performance".to_owned()),
-        Some(other) => (Grade::Poor, format!("the CPU frequency governor is {other}")),
-    };
-    let why =
-        "The clock rises and falls with load, so short work is measured at another frequency than long work.";
-    Check::new("governor", grade, found, why, "Mend: sudo cpupower frequency-set -g performance")
-}
-
-fn turbo(root: &Path) -> Check {
-    // intel_pstate says whether it is off, acpi-cpufreq and amd-pstate whether it is on
-    // (Documentation/admin-guide/pm/intel_pstate.rst, cpufreq.rst).
+/// Whether the CPU may exceed its base frequency. intel_pstate says whether that is off, acpi-cpufreq and amd-pstate whether it is on
+/// (Documentation/admin-guide/pm/intel_pstate.rst, cpufreq.rst).
+fn turbo(root: &Path) -> Option<bool> {
     let off = read(root, "sys/devices/system/cpu/intel_pstate/no_turbo").map(|text| text == "1");
-    let on = off
-        .map(|off| !off)
-        .or_else(|| read(root, "sys/devices/system/cpu/cpufreq/boost").map(|text| text == "1"));
-    let (grade, found) = match on {
-        None => (Grade::Unknown, "whether the CPU may exceed its base frequency is not shown here"),
-        Some(true) => (Grade::Fair, "the CPU may exceed its base frequency (turbo)"),
-        Some(false) => (Grade::Good, "the CPU keeps to its base frequency"),
-    };
-    Check::new(
-        "turbo",
-        grade,
-        found,
-        "How far it goes depends on its temperature and on how many cores are busy, so figures drift as it warms up.",
-        "Mend: echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo (or 0 to …/cpufreq/boost), or pause with --cool-down.",
-    )
-}
-
-fn smt(facts: &HostFacts) -> Check {
-    let (grade, found) = match facts.smt {
-        None => (Grade::Unknown, "whether CPUs are threads of shared cores is not shown here"),
-        Some(true) => (Grade::Fair, "two logical CPUs share a core (SMT)"),
-        Some(false) => (Grade::Good, "every logical CPU is a core of its own"),
-    };
-    Check::new(
-        "smt",
-        grade,
-        found,
-        "What runs on a core's other thread takes up to half of its speed.",
-        "Mend: echo off | sudo tee /sys/devices/system/cpu/smt/control, or --pin to a CPU whose sibling is idle.",
-    )
-}
-
-fn throttling(root: &Path) -> Check {
-    let (grade, found) = match throttled(root) {
-        None => (Grade::Unknown, "throttling is not counted here".to_owned()),
-        Some(0) => (Grade::Good, "the CPU was never throttled since the host started".to_owned()),
-        Some(times) => (Grade::Fair, format!("the CPU was throttled {times} times since the host started")),
-    };
-    let why = "A CPU that is too hot, or takes too much power, slows itself down.";
-    Check::new("throttling", grade, found, why, "Mend: better cooling, --cool-down, or fewer busy cores.")
+    off.map(|off| !off).or_else(|| read(root, "sys/devices/system/cpu/cpufreq/boost").map(|text| text == "1"))
 }
 
 /// How often any CPU was throttled since the host started; none where that is not counted.
@@ -173,119 +185,15 @@ pub(super) fn throttled(root: &Path) -> Option<u64> {
     counts.flatten().fold(None, |sum, count| Some(sum.unwrap_or(0u64).saturating_add(count)))
 }
 
-fn power(root: &Path) -> Check {
+/// Documentation/ABI/testing/sysfs-class-power.
+fn on_battery(root: &Path) -> bool {
     let supplies = fs::read_dir(root.join("sys/class/power_supply")).into_iter().flatten().flatten();
     let has = |folder: &Path, file: &str, value: &str| {
         fs::read_to_string(folder.join(file)).is_ok_and(|text| text.trim() == value)
     };
-    let supplies: Vec<_> = supplies.map(|entry| entry.path()).collect();
-    let on_battery =
-        supplies.iter().any(|one| has(one, "type", "Battery") && has(one, "status", "Discharging"));
-    let (grade, found) = match (on_battery, supplies.is_empty()) {
-        (true, _) => (Grade::Poor, "the host runs on its battery"),
-        (false, true) => (Grade::Good, "the host has no battery"),
-        (false, false) => (Grade::Good, "the host runs on mains"),
-    };
-    let why = "On battery, firmware and kernel slow the CPU down to save power.";
-    Check::new("power", grade, found, why, "Mend: plug it in.")
-}
-
-fn swap(facts: &HostFacts) -> Check {
-    let (grade, found) = match facts.swap_used_bytes {
-        0 => (Grade::Good, "no swap is in use".to_owned()),
-        bytes => (Grade::Poor, format!("{} MiB of swap are in use", bytes >> 20)),
-    };
-    let why = "Memory figures miss swapped pages, and a page that comes back takes milliseconds.";
-    Check::new("swap", grade, found, why, "Mend: sudo swapoff -a")
-}
-
-fn steal(root: &Path) -> Check {
-    let stolen = CpuTicks::read_from(&root.join("proc/stat")).map(CpuTicks::stolen);
-    let (grade, found) = match stolen {
-        None => (Grade::Unknown, "stolen time is not counted here".to_owned()),
-        Some(share) => {
-            let grade = if share > super::during::MUCH_STEAL { Grade::Poor } else { Grade::Good };
-            (grade, format!("{:.1} % of the CPU time since the start was stolen", share * 100.0))
-        }
-    };
-    Check::new(
-        "steal",
-        grade,
-        found,
-        "Stolen is what the hypervisor under this host gave to others while this one had work to do.",
-        "Mend: another host, or another time.",
-    )
-}
-
-fn clock_source(root: &Path) -> Check {
-    let source = read(root, "sys/devices/system/clocksource/clocksource0/current_clocksource");
-    let (grade, found) = match source.as_deref() {
-        None => (Grade::Unknown, "the clock source is not shown here".to_owned()),
-        Some(fast @ ("tsc" | "kvm-clock" | "hyperv_clocksource_tsc_page")) => {
-            (Grade::Good, format!("the clock source is {fast}"))
-        }
-        Some(slow) => (Grade::Fair, format!("the clock source is {slow}")),
-    };
-    let why = "Every look at a clock that is no register of the CPU takes a microsecond or more.";
-    Check::new(
-        "clock",
-        grade,
-        found,
-        why,
-        "Mend: the kernel's log says why it does not use the tsc (dmesg | grep -i tsc).",
-    )
-}
-
-fn virtualised(facts: &HostFacts) -> Check {
-    let (grade, found) = match &facts.hypervisor {
-        None => (Grade::Good, "the host is bare metal".to_owned()),
-        Some(under) => (Grade::Poor, format!("this host is a virtual machine itself ({under})")),
-    };
-    Check::new(
-        "virtualised",
-        grade,
-        found,
-        "Neighbours can steal CPU time, and a container here is a container inside that virtual machine.",
-        "For figures of bare metal run on bare metal.",
-    )
-}
-
-fn container(facts: &HostFacts) -> Check {
-    let (grade, found) = match &facts.container {
-        None => (Grade::Good, "isobench runs in no container".to_owned()),
-        Some(kind) => (Grade::Fair, format!("isobench runs inside a container ({kind})")),
-    };
-    let why = "Its limits hold for every sandbox, its file system may be slower, and containers made here are nested.";
-    Check::new("container", grade, found, why, "Mend: run isobench on the host itself.")
-}
-
-fn kvm(facts: &HostFacts) -> Check {
-    let (grade, found) = match &facts.kvm {
-        None => (Grade::Unknown, "there is no KVM".to_owned()),
-        Some(kvm) => match kvm.caveat() {
-            Some(caveat) => (Grade::Poor, caveat),
-            None => (Grade::Good, format!("KVM is {} on bare metal", kvm.backend)),
-        },
-    };
-    let why = "What a virtual machine costs is what its exits cost, and these differ by a factor of ten between backends.";
-    Check::new("kvm", grade, found, why, "For the figures of hardware KVM run on bare metal.")
-}
-
-impl KvmFacts {
-    /// What must stand beside every number of a VM, or `None` for bare metal with hardware KVM.
-    pub fn caveat(&self) -> Option<String> {
-        match (self.software, self.nested) {
-            (true, _) => Some(format!(
-                "KVM here is {}, a software backend without VT-x or SVM: VM figures are not what bare metal gives",
-                self.backend
-            )),
-            (false, true) => Some(format!(
-                "KVM here is {} inside another virtual machine (nested): VM figures are slower than on bare metal",
-                self.backend
-            )),
-            (false, false) => None,
-        }
-    }
+    supplies
+        .map(|supply| supply.path())
+        .any(|one| has(&one, "type", "Battery") && has(&one, "status", "Discharging"))
 }
 
 fn read(root: &Path, path: &str) -> Option<String> {
@@ -309,10 +217,32 @@ mod tests {
 
     fn grade(facts: &HostFacts, files: &[(&str, &str)], name: &str) -> Grade {
         let checks = all(facts, host(files).path());
-        let check = checks.iter().find(|check| check.name == name).unwrap();
-        assert!(!check.found.is_empty() && !check.why.is_empty());
-        assert_eq!(check.mend.is_empty(), check.grade <= Grade::Good, "{check:?}");
-        check.grade
+        checks.iter().find(|check| check.name == name).unwrap().grade
+    }
+
+    #[test]
+    fn every_check_has_its_words_in_every_language() {
+        for name in NAMES {
+            for language in Language::ALL {
+                for grade in [Grade::Unknown, Grade::Good, Grade::Fair, Grade::Poor] {
+                    let check = Check::new(name, grade, Some("VALUE".to_owned()));
+                    let key = format!("check-{name}");
+                    assert!(optional(language, &key, None, &[]).is_some(), "{key}");
+                    assert!(
+                        !check.found(language).contains('$') && !check.why(language).is_empty(),
+                        "{name}"
+                    );
+                    assert_eq!(check.mend(language).is_some(), grade >= Grade::Fair, "{name}");
+                }
+            }
+        }
+        let poor = Check::new("governor", Grade::Poor, Some("powersave".to_owned()));
+        let sentence = poor.sentence(Language::English);
+        assert!(
+            sentence.starts_with("The CPU")
+                && sentence.contains("powersave")
+                && sentence.contains("cpupower")
+        );
     }
 
     #[test]
@@ -376,7 +306,11 @@ mod tests {
             hypervisor: Some("KVM".into()),
             container: Some("docker".into()),
             smt: Some(true),
-            kvm: Some(KvmFacts { backend: "kvm_x".into(), software: true, nested: true }),
+            kvm: Some(crate::measure::host::KvmFacts {
+                backend: "kvm_x".into(),
+                software: true,
+                nested: true,
+            }),
             ..good.clone()
         };
         for name in ["load", "governor", "swap", "virtualised", "kvm"] {

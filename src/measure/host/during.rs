@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::checks::throttled;
+use crate::language::{Language, text};
 use crate::measure::cpu::CpuTicks;
 
 /// More stolen time than this share speaks against a run.
@@ -25,22 +26,15 @@ pub struct During {
 }
 
 impl During {
-    /// What of it speaks against the figures.
-    pub fn warnings(&self) -> Vec<String> {
-        let stolen = self.stolen.filter(|share| *share > MUCH_STEAL).map(|share| {
-            format!(
-                "{:.1} % of the CPU time was stolen by this host's hypervisor while it ran: neighbours slowed it down. Run it again at another time.",
-                share * 100.0
-            )
-        });
-        let throttled = self.throttled.filter(|times| *times > 0).map(|times| {
-            format!("The CPU was throttled {times} times while it ran: it was too hot. Mend: --cool-down, better cooling.")
-        });
-        let swapped = self.swapped_pages.filter(|pages| *pages > 0).map(|pages| {
-            format!(
-                "The host swapped {pages} pages while it ran: memory was short. Mend: stop other programs."
-            )
-        });
+    /// What of it speaks against the figures, one sentence each.
+    pub fn warnings(&self, language: Language) -> Vec<String> {
+        let stolen = self.stolen.filter(|share| *share > MUCH_STEAL);
+        let stolen =
+            stolen.map(|share| text!(language, "during-stolen", percent = format!("{:.1}", share * 100.0)));
+        let throttled = self.throttled.filter(|times| *times > 0);
+        let throttled = throttled.map(|times| text!(language, "during-throttled", times = times.to_string()));
+        let swapped = self.swapped_pages.filter(|pages| *pages > 0);
+        let swapped = swapped.map(|pages| text!(language, "during-swapped", pages = pages.to_string()));
         [stolen, throttled, swapped].into_iter().flatten().collect()
     }
 }
@@ -90,9 +84,9 @@ mod tests {
 
     #[test]
     fn a_quiet_run_has_no_warnings_and_a_bad_one_names_each() {
-        assert!(During::default().warnings().is_empty());
+        assert!(During::default().warnings(Language::English).is_empty());
         let bad = During { load_end: 9.0, stolen: Some(0.2), throttled: Some(2), swapped_pages: Some(5) };
-        let warnings = bad.warnings().join("\n");
+        let warnings = bad.warnings(Language::English).join("\n");
         for words in ["20.0 % of the CPU time", "throttled 2 times", "swapped 5 pages"] {
             assert!(warnings.contains(words), "{warnings}");
         }

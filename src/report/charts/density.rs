@@ -7,13 +7,14 @@ use super::Figure;
 use super::lines::{Axis, Line, lines};
 use super::paint::of_runtime;
 use super::scale::Scale;
+use crate::language::{Language, text};
 use crate::stats::{median, quantile};
 
 /// Every chart for which there is data.
-pub fn all(summary: &DensitySummary) -> Result<Vec<Figure>, ReportError> {
+pub fn all(summary: &DensitySummary, language: Language) -> Result<Vec<Figure>, ReportError> {
     let mut figures = Vec::new();
     for figure in [start_up, memory, rate] {
-        figures.extend(figure(summary)?);
+        figures.extend(figure(summary, language)?);
     }
     Ok(figures)
 }
@@ -28,9 +29,9 @@ fn living(summary: &DensitySummary) -> impl Iterator<Item = (&RuntimeSummary, &A
     summary.runtimes.iter().filter_map(|one| Some((one, one.alive.as_ref()?)))
 }
 
-fn number_alive(lines: &[Line]) -> Axis {
+fn number_alive(lines: &[Line], language: Language) -> Axis {
     let most = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(1.0, f64::max);
-    Axis { scale: Scale::linear(most), format: count, title: "sandboxes alive" }
+    Axis { scale: Scale::linear(most), format: count, title: text!(language, "density-chart-alive") }
 }
 
 fn points(readings: &[(u32, f64)]) -> impl Iterator<Item = (f64, f64)> {
@@ -41,7 +42,7 @@ fn thinned(readings: &[(u32, f64)]) -> Vec<(f64, f64)> {
     points(readings).step_by(readings.len().div_ceil(DOTS).max(1)).collect()
 }
 
-fn start_up(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
+fn start_up(summary: &DensitySummary, language: Language) -> Result<Option<Figure>, ReportError> {
     let through = |readings: &[(u32, f64)]| {
         let block = |block: &[(u32, f64)]| {
             let (x, y): (Vec<f64>, Vec<f64>) = points(block).unzip();
@@ -64,22 +65,25 @@ fn start_up(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
     let y = Axis {
         scale: Scale::logarithmic(low, high * 1.3),
         format: duration,
-        title: "request → first output",
+        title: text!(language, "density-chart-start-up-axis"),
     };
-    let svg = lines("Start-up against the number of sandboxes alive", &number_alive(&all), &y, &all)?;
+    let svg = lines(
+        &text!(language, "density-chart-start-up-alternative"),
+        &number_alive(&all, language),
+        &y,
+        &all,
+    )?;
     Ok(Some(Figure {
         id: "density-start-up",
-        title: "Start-up, while others live".to_owned(),
-        caption: "Each dot is one start, the line the median of some neighbours; the vertical axis is logarithmic. A flat line says that \
-                  living neighbours cost a new one nothing."
-            .to_owned(),
+        title: text!(language, "density-chart-start-up"),
+        caption: text!(language, "density-chart-start-up-caption"),
         svg,
-        tables: Vec::new(),
         notes: Vec::new(),
+        tables: Vec::new(),
     }))
 }
 
-fn memory(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
+fn memory(summary: &DensitySummary, language: Language) -> Result<Option<Figure>, ReportError> {
     let all: Vec<Line> = living(summary)
         .filter(|(_, alive)| alive.taken.len() > 1)
         .map(|(one, alive)| Line {
@@ -93,22 +97,24 @@ fn memory(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
         return Ok(None);
     }
     let most = all.iter().flat_map(|line| &line.points).map(|point| point.1).fold(0.0, f64::max);
-    let y = Axis { scale: Scale::bytes(most), format: bytes, title: "host memory taken" };
+    let y = Axis {
+        scale: Scale::bytes(most),
+        format: bytes,
+        title: text!(language, "density-chart-memory-axis"),
+    };
     let svg =
-        lines("Host memory taken against the number of sandboxes alive", &number_alive(&all), &y, &all)?;
+        lines(&text!(language, "density-chart-memory-alternative"), &number_alive(&all, language), &y, &all)?;
     Ok(Some(Figure {
         id: "density-memory",
-        title: "Host memory, as sandboxes are added".to_owned(),
-        caption: "Fall of the host's MemAvailable since before the first sandbox. The slope is what one more costs, kernel memory \
-                  included; what other programs of the host took or gave back meanwhile is in it too."
-            .to_owned(),
+        title: text!(language, "density-chart-memory"),
+        caption: text!(language, "density-chart-memory-caption"),
         svg,
-        tables: Vec::new(),
         notes: Vec::new(),
+        tables: Vec::new(),
     }))
 }
 
-fn rate(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
+fn rate(summary: &DensitySummary, language: Language) -> Result<Option<Figure>, ReportError> {
     let all: Vec<Line> = summary
         .runtimes
         .iter()
@@ -129,7 +135,8 @@ fn rate(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
     }
     let values = || all.iter().flat_map(|line| &line.points);
     let most = values().map(|point| point.0).fold(1.0, f64::max);
-    let x = Axis { scale: Scale::linear(most), format: count, title: "parallel starters" };
+    let x =
+        Axis { scale: Scale::linear(most), format: count, title: text!(language, "density-chart-starters") };
     let (low, high) = (
         values().map(|point| point.1).fold(f64::INFINITY, f64::min),
         values().map(|point| point.1).fold(0.0, f64::max),
@@ -137,17 +144,15 @@ fn rate(summary: &DensitySummary) -> Result<Option<Figure>, ReportError> {
     let y = Axis {
         scale: Scale::logarithmic(low * 0.7, high * 1.3),
         format: count,
-        title: "made and removed in a second",
+        title: text!(language, "density-chart-rate-axis"),
     };
-    let svg = lines("Creation rate against the number of parallel starters", &x, &y, &all)?;
+    let svg = lines(&text!(language, "density-chart-rate-alternative"), &x, &y, &all)?;
     Ok(Some(Figure {
         id: "creation-rate",
-        title: "Creation rate".to_owned(),
-        caption: "Sandboxes made, run to their output and removed in a second, on a logarithmic axis. It stops rising where the CPUs are \
-                  busy, or where the kernel makes them wait for each other."
-            .to_owned(),
+        title: text!(language, "density-chart-rate"),
+        caption: text!(language, "density-chart-rate-caption"),
         svg,
-        tables: Vec::new(),
         notes: Vec::new(),
+        tables: Vec::new(),
     }))
 }

@@ -15,7 +15,7 @@ pub struct Axis {
     /// A tick's label.
     pub format: fn(f64) -> String,
     /// What it is.
-    pub title: &'static str,
+    pub title: String,
 }
 
 /// One line with what lies around it.
@@ -85,8 +85,8 @@ fn axes(area: &Area, x: &Axis, y: &Axis) -> Painted {
         area.draw(&PathElement::new([(at, bottom), (at, bottom + 4)], GRID.stroke_width(1)))?;
         area.draw_text(&(x.format)(tick), &centred, (at, bottom + 16))?;
     }
-    area.draw_text(x.title, &centred, ((LEFT + right) / 2, HEIGHT - 12))?;
-    write(area, y.title, (8, 12), Side::After, Size::Small, &MUTED)
+    area.draw_text(&x.title, &centred, ((LEFT + right) / 2, HEIGHT - 12))?;
+    write(area, &y.title, (8, 12), Side::After, Size::Small, &MUTED)
 }
 
 /// Writes the names beside the ends of their lines, pushed apart where those are near.

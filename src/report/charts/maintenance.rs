@@ -1,5 +1,5 @@
-//! Maintenance: what is shipped, what is stored, and what a client notices of a replacement, each as bars
-//! with layers and disk images side by side.
+//! Maintenance: what is shipped, what is stored, and what a client notices of a replacement, layers and disk
+//! images side by side.
 
 use plotters::prelude::*;
 
@@ -10,7 +10,7 @@ use super::super::maintenance::{ImageSummary, MaintenanceSummary, tables, words}
 use super::super::summary::Summary;
 use super::super::table::Table;
 use super::Figure;
-use super::paint::{INK, Side, Size, draw, of_runtime, write};
+use super::paint::{GRID, INK, Side, Size, draw, of_runtime, write};
 use super::scale::{Frame, Scale};
 use crate::language::{Language, text};
 use crate::results::maintenance::{Cause, Form, Strategy};
@@ -130,8 +130,8 @@ impl Drawn {
             return Ok(None);
         }
         let low = all().map(|bar| bar.value).fold(f64::INFINITY, f64::min);
-        // Room for the shortest bar of a logarithmic axis.
-        let scale = scale(low / 2.0, all().map(|bar| bar.value).fold(0.0, f64::max));
+        let scale = scale(low, all().map(|bar| bar.value).fold(0.0, f64::max));
+        let logarithmic = scale.is_logarithmic();
         let headings = groups.iter().filter(|(heading, _)| !heading.is_empty()).count() as i32;
         let frame = Frame { left: 215, ..Frame::new(ROW * all().count() as i32 + HEADING * headings) };
         let said: Vec<String> = groups
@@ -156,8 +156,14 @@ impl Drawn {
                     let at = (frame.left - 12, middle);
                     write(area, &bar.label, at, Side::Before, Size::Small, &INK)?;
                     let (from, to) = (frame.from + frame.left, frame.x(&scale, bar.value));
-                    let shape = [(from, middle - 7), (to.max(from + 1), middle + 7)];
-                    area.draw(&Rectangle::new(shape, bar.colour.mix(0.85).filled()))?;
+                    if logarithmic {
+                        // The length of a bar would mean nothing.
+                        area.draw(&PathElement::new([(from, middle), (to, middle)], GRID.stroke_width(1)))?;
+                        area.draw(&Circle::new((to, middle), 6, bar.colour.filled()))?;
+                    } else {
+                        let shape = [(from, middle - 7), (to.max(from + 1), middle + 7)];
+                        area.draw(&Rectangle::new(shape, bar.colour.mix(0.85).filled()))?;
+                    }
                     let at = (frame.to - frame.right + 12, middle);
                     write(area, &format(bar.value), at, Side::After, Size::Label, &INK)?;
                     y += ROW;

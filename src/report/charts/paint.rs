@@ -147,7 +147,7 @@ pub fn write(area: &Area, text: &str, at: (i32, i32), side: Side, size: Size, co
     let style = TextStyle::from(("sans-serif", size.pixels()).into_font())
         .color(colour)
         .pos(Pos::new(anchor, VPos::Center));
-    area.draw_text(&plain(text, 64), &style, at)?;
+    area.draw_text(&plain(text, 96), &style, at)?;
     Ok(())
 }
 

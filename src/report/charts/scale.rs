@@ -52,6 +52,11 @@ impl Scale {
         Scale { low: low - margin, high: high + margin, logarithmic: false, unit: 1.0 }
     }
 
+    /// Every factor takes the same width.
+    pub fn is_logarithmic(&self) -> bool {
+        self.logarithmic
+    }
+
     /// The place of a value, 0 at the low end and 1 at the high end; what lies outside stops there.
     pub fn place(&self, value: f64) -> f64 {
         let place = if self.logarithmic {

@@ -16,7 +16,7 @@ use super::super::summary::MARK;
 use super::super::terminal::{self as terminal_edition, Style};
 use super::super::words;
 use super::{DensitySummary, results_path, tables};
-use crate::language::Language;
+use crate::language::{Language, text};
 use crate::results::density::DensityResults;
 
 /// The files of one report.
@@ -30,13 +30,17 @@ pub struct Written {
     pub results: PathBuf,
 }
 
-/// Writes `index.html`, `report.md` and `density.json` into `folder`, each whole or not at all.
+/// Writes `index.html`, `report.md` and `density.json` into `folder`, in one language, each whole or not at all.
 ///
 /// # Errors
 /// When a chart cannot be drawn or a file not written.
-pub fn render_all(results: &DensityResults, folder: &Path) -> Result<Written, ReportError> {
+pub fn render_all(
+    results: &DensityResults,
+    folder: &Path,
+    language: Language,
+) -> Result<Written, ReportError> {
     let summary = DensitySummary::new(results);
-    let (page, text) = (html(&summary)?, markdown(&summary));
+    let (page, text) = (html(&summary, language)?, markdown(&summary, language));
     let written = Written {
         html: folder.join("index.html"),
         markdown: folder.join("report.md"),
@@ -55,75 +59,70 @@ pub fn render_all(results: &DensityResults, folder: &Path) -> Result<Written, Re
 }
 
 /// What ran, when, and for how long.
-fn facts(summary: &DensitySummary) -> Vec<String> {
+fn facts(summary: &DensitySummary, language: Language) -> Vec<String> {
+    let time = duration(summary.duration_ns as f64);
+    let ran = text!(language, "density-facts", workload = &summary.workload, time = time);
     let mut lines = vec![
-        words::host_line(&summary.host, Language::English),
-        format!(
-            "{} · {} · {} in every sandbox · took {}",
-            summary.tool,
-            summary.started,
-            summary.workload,
-            duration(summary.duration_ns as f64)
-        ),
+        words::host_line(&summary.host, language),
+        format!("{} · {} · {ran}", summary.tool, summary.started),
     ];
     if summary.interrupted {
-        lines.push("Interrupted: the run was stopped before its plan was done.".to_owned());
+        lines.push(text!(language, "page-interrupted"));
     }
     lines
 }
 
-fn caveats(summary: &DensitySummary) -> Vec<String> {
-    let marked = summary
-        .kvm_caveat
-        .iter()
-        .map(|caveat| format!("{MARK} {}", words::kvm_caveat(caveat, Language::English)));
-    marked.chain(summary.host.warnings.iter().cloned()).collect()
+fn caveats(summary: &DensitySummary, language: Language) -> Vec<String> {
+    let caveat =
+        summary.kvm_caveat.iter().map(|caveat| format!("{MARK} {}", words::kvm_caveat(caveat, language)));
+    caveat.chain(words::warnings(&summary.host, language)).collect()
 }
 
-fn html(summary: &DensitySummary) -> Result<String, ReportError> {
-    Ok(templates(Language::English)?.get_template("density.html")?.render(context! {
-        title => tables::TITLE,
-        lines => facts(summary),
-        caveats => caveats(summary),
-        sentences => tables::sentences(summary),
-        headline => tables::alive(summary),
-        figures => charts::density::all(summary)?,
-        tables => [tables::memory(summary), tables::rates(summary)],
+fn html(summary: &DensitySummary, language: Language) -> Result<String, ReportError> {
+    Ok(templates(language)?.get_template("density.html")?.render(context! {
+        tag => language.tag(),
+        title => text!(language, "density-title"),
+        lines => facts(summary, language),
+        caveats => caveats(summary, language),
+        sentences => tables::sentences(summary, language),
+        headline => tables::alive(summary, language),
+        figures => charts::density::all(summary, language)?,
+        tables => [tables::memory(summary, language), tables::rates(summary, language)],
         command => shell(&summary.command),
     })?)
 }
 
 /// Renders the whole as Markdown.
-pub fn markdown(summary: &DensitySummary) -> String {
-    let mut text = format!("# {}\n\n", tables::TITLE);
-    for line in facts(summary).iter().chain(&tables::sentences(summary)) {
+pub fn markdown(summary: &DensitySummary, language: Language) -> String {
+    let mut text = format!("# {}\n\n", text!(language, "density-title"));
+    for line in facts(summary, language).iter().chain(&tables::sentences(summary, language)) {
         let _ = write!(text, "{}\n\n", escape(line));
     }
-    for caveat in caveats(summary) {
+    for caveat in caveats(summary, language) {
         let _ = write!(text, "> {}\n\n", escape(&caveat));
     }
-    for table in tables::all(summary).iter().filter(|table| !table.rows.is_empty()) {
+    for table in tables::all(summary, language).iter().filter(|table| !table.rows.is_empty()) {
         let _ = write!(text, "{}\n\n", markdown_table(table));
     }
-    let _ = write!(text, "## Run it again\n\n    {}\n", shell(&summary.command));
+    let _ = write!(text, "## {}\n\n    {}\n", text!(language, "page-again"), shell(&summary.command));
     text
 }
 
 /// Renders it for a terminal.
-pub fn terminal(summary: &DensitySummary, style: Style) -> String {
+pub fn terminal(summary: &DensitySummary, style: Style, language: Language) -> String {
     let mut text = String::new();
-    for table in [tables::alive(summary), tables::rates(summary)] {
+    for table in [tables::alive(summary, language), tables::rates(summary, language)] {
         if !table.rows.is_empty() {
             let _ = writeln!(text, "{}", style.bold(&table.title));
             terminal_edition::table(&mut text, &table, &[], style);
             text.push('\n');
         }
     }
-    for line in tables::sentences(summary).iter().chain(&caveats(summary)) {
+    for line in tables::sentences(summary, language).iter().chain(&caveats(summary, language)) {
         let _ = writeln!(text, "{line}");
     }
     if summary.interrupted {
-        text.push_str("\nInterrupted: the plan was not done.\n");
+        let _ = writeln!(text, "\n{}", text!(language, "page-interrupted"));
     }
     text
 }

@@ -3,6 +3,7 @@
 use super::super::synthetic::{HOSTILE, Synthetic};
 use super::super::terminal::Style;
 use super::*;
+use crate::language::Language;
 use crate::results::density::{Created, DensityPlan, HostLimit, HostMemory, Kind, Resource, Sample};
 use crate::runtime::trial::Exit;
 
@@ -110,7 +111,7 @@ fn throughput_latency_and_starters_obey_littles_law() {
     results.runtimes[0].rates[0].window_ns /= 3;
     let rate = summary(&results);
     assert!(rate.is_impossible() && rate.per_second.is_none());
-    assert!(markdown(&DensitySummary::new(&results)).contains("Little"));
+    assert!(markdown(&DensitySummary::new(&results), Language::English).contains("Little"));
 }
 
 #[test]
@@ -123,13 +124,29 @@ fn every_edition_names_the_limit_that_came_first() {
         reserve: 32,
     });
     let folder = tempfile::tempdir().unwrap();
-    let written = render_all(&results, folder.path()).unwrap();
+    let written = render_all(&results, folder.path(), Language::English).unwrap();
     let summary = DensitySummary::new(&results);
     let page = std::fs::read_to_string(written.html).unwrap();
-    for text in [page, markdown(&summary), terminal(&summary, Style::default())] {
+    for text in
+        [page, markdown(&summary, Language::English), terminal(&summary, Style::default(), Language::English)]
+    {
         assert!(text.contains("open files came first: RLIMIT_NOFILE of the launcher has 33 left"), "{text}");
     }
     assert_eq!(read(&written.results).unwrap(), results);
+}
+
+#[test]
+fn it_speaks_korean_too() {
+    let results = made(50);
+    let folder = tempfile::tempdir().unwrap();
+    let written = render_all(&results, folder.path(), Language::Korean).unwrap();
+    for path in [written.html, written.markdown] {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(
+            text.contains("생성 속도") && !text.contains("Creation rate") && !text.contains("density-column"),
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -146,7 +163,8 @@ fn hostile_or_absurd_results_break_no_page() {
     alive.samples[0].count = 0;
     results.runtimes[0].rates[0].window_ns = 0;
     let folder = tempfile::tempdir().unwrap();
-    let page = std::fs::read_to_string(render_all(&results, folder.path()).unwrap().html).unwrap();
+    let page = std::fs::read_to_string(render_all(&results, folder.path(), Language::English).unwrap().html)
+        .unwrap();
     assert!(!page.contains("<script>alert") && !page.contains("<img src=x"), "{page}");
 }
 

@@ -8,7 +8,7 @@ use super::super::error::ReportError;
 use super::super::format::{bytes, duration, plain, ratio_range, work_time};
 use super::super::html::templates;
 use super::super::markdown::{escape, markdown_table};
-use super::super::table::{Entry, Table};
+use super::super::table::{Entry, NO_NUMBERS, Table};
 use super::super::terminal::{self, Style};
 use super::super::words::verdict_of_time;
 use super::{Diff, Finding, Metric, Row, Side};
@@ -122,11 +122,10 @@ fn tables(diff: &Diff) -> [Table; 2] {
     let mut compared = Table::new(
         "Changes",
         NOTE,
-        &["Runtime", "Workload", "Figure"].map(str::to_owned),
-        &["Before", "After", "Change", "Noise", "Verdict"].map(str::to_owned),
+        &["Runtime", "Workload", "Figure"],
+        &["Before", "After", "Change", "Noise", "Verdict"],
     );
-    let mut others =
-        Table::new("Not comparable", "", &["Runtime", "Workload", "Figure", "Why"].map(str::to_owned), &[]);
+    let mut others = Table::new("Not comparable", "", &["Runtime", "Workload", "Figure", "Why"], NO_NUMBERS);
     for row in &diff.rows {
         let names = [&row.runtime, &row.workload, row.metric.name()].map(Entry::new);
         match &row.finding {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::super::format::plain;
 use super::super::summary::VIRTUAL_MACHINES;
-use crate::results::{PlannedWorkload, Results, WorkloadKind};
+use crate::results::{Cold, PlannedWorkload, Results, WorkloadKind};
 
 /// What two runs can differ in, so that a change of a figure may be a change of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Despite {
     Kernel,
     /// isobench's version.
     Version,
-    /// Limits of a sandbox, pinning.
+    /// Limits of a sandbox, pinning, steps left out, cold starts.
     Limits,
 }
 
@@ -44,14 +44,29 @@ pub struct Obstacle {
     pub before: String,
     /// Its value after.
     pub after: String,
-    /// It concerns virtual machines alone.
-    pub only_virtual_machines: bool,
+    /// Whose figures it concerns.
+    pub scope: Scope,
+}
+
+/// Whose figures a fact concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's.
+    All,
+    /// Those of virtual machines.
+    VirtualMachines,
+    /// Those of our own container.
+    Container,
 }
 
 impl Obstacle {
     /// True when it keeps the cells of `runtime` from being compared.
     pub fn concerns(&self, runtime: &str) -> bool {
-        !self.only_virtual_machines || VIRTUAL_MACHINES.contains(&runtime)
+        match self.scope {
+            Scope::All => true,
+            Scope::VirtualMachines => VIRTUAL_MACHINES.contains(&runtime),
+            Scope::Container => runtime == "container",
+        }
     }
 }
 
@@ -69,19 +84,28 @@ pub fn between(before: &Results, after: &Results) -> Vec<Obstacle> {
         let kvm = host.kvm.as_ref().map_or("none".to_owned(), |kvm| {
             format!("{}{}", kvm.backend, if kvm.nested { ", nested" } else { "" })
         });
+        let without: Vec<&str> = results.plan.without.iter().map(|step| step.name()).collect();
+        let none_or = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
         let pinned = results.plan.pinned_cpu.map_or("no".to_owned(), |cpu| format!("CPU {cpu}"));
         [
             (Despite::Host, "CPU", host.cpu_model.clone()),
             (Despite::Host, "logical CPUs", host.logical_cpus.to_string()),
-            (Despite::Host, "hypervisor", host.hypervisor.clone().unwrap_or_else(|| "none".to_owned())),
+            (Despite::Host, "hypervisor", none_or(&host.hypervisor)),
             (Despite::Host, "cgroups", host.cgroup.clone()),
             (Despite::Host, "governor", host.governor.clone().unwrap_or_else(|| "not known".to_owned())),
+            (Despite::Host, "container around isobench", none_or(&host.container)),
             (Despite::Host, KVM, kvm),
             (Despite::Kernel, "release", host.kernel.clone()),
             (Despite::Version, "isobench", results.tool.clone()),
             (Despite::Limits, "CPUs of a sandbox", limits.cpus.to_string()),
             (Despite::Limits, "bytes of memory of a sandbox", limits.memory_bytes.to_string()),
             (Despite::Limits, "pinned", pinned),
+            (Despite::Limits, "cold starts", results.plan.cold.map_or("no", Cold::name).to_owned()),
+            (
+                Despite::Limits,
+                WITHOUT,
+                if without.is_empty() { "nothing".to_owned() } else { without.join(",") },
+            ),
         ]
     };
     let both = facts(before).into_iter().zip(facts(after));
@@ -91,12 +115,17 @@ pub fn between(before: &Results, after: &Results) -> Vec<Obstacle> {
             fact,
             before: plain(&before, 80).into_owned(),
             after: plain(&after, 80).into_owned(),
-            only_virtual_machines: fact == KVM,
+            scope: match fact {
+                KVM => Scope::VirtualMachines,
+                WITHOUT => Scope::Container,
+                _ => Scope::All,
+            },
         })
         .collect()
 }
 
 const KVM: &str = "KVM";
+const WITHOUT: &str = "isolation steps left out";
 
 /// Why two workloads of one name do not do the same work, if they do not. A program of the user's own
 /// may have changed: whether that made it slower is what a comparison is for. So may a built-in one

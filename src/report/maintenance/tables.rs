@@ -2,7 +2,7 @@
 
 use super::super::cell::Estimate;
 use super::super::format::{bytes, bytes_range, count, duration, duration_range};
-use super::super::table::{Entry, Table};
+use super::super::table::{Entry, NO_NUMBERS, Table};
 use super::words::{cause, form, strategy};
 use super::{ImageSummary, MaintenanceSummary};
 use crate::language::{Language, text};
@@ -269,8 +269,12 @@ pub fn kernels(summary: &MaintenanceSummary, language: Language) -> Table {
 
 /// What is missing.
 pub fn left_out(summary: &MaintenanceSummary, language: Language) -> Table {
-    let mut table =
-        Table::new(text!(language, "maintenance-left-out"), "", &[text!(language, "column-reason")], &[]);
+    let mut table = Table::new(
+        text!(language, "maintenance-left-out"),
+        "",
+        &[text!(language, "column-reason")],
+        NO_NUMBERS,
+    );
     table.rows.extend(summary.left_out.iter().map(|why| vec![Entry::new(why)]));
     table
 }

@@ -121,3 +121,73 @@ fn kernel(summary: &MaintenanceSummary, language: Language) -> Option<String> {
         ),
     })
 }
+
+/// For the comparison table: what a change of one file ships, as layers or as a disk image.
+pub fn shipped(image: &ImageSummary, is_virtual_machine: bool, language: Language) -> Option<String> {
+    let size = |form| Some(bytes(image.shipment(form, Cause::AppFile)?.bytes as f64));
+    Some(match is_virtual_machine {
+        false => text!(
+            language,
+            "maintenance-box-layers",
+            layers = size(Form::Layers)?,
+            size = bytes(image.bytes as f64)
+        ),
+        true => text!(
+            language,
+            "maintenance-box-disk",
+            disk = size(Form::DiskCompressed)?,
+            difference = size(Form::DiskDifference)?
+        ),
+    })
+}
+
+/// For the comparison table: storage, replacement, kernel, one line each where it was measured.
+pub fn details(
+    summary: &MaintenanceSummary,
+    runtime: &str,
+    is_virtual_machine: bool,
+    language: Language,
+) -> Vec<String> {
+    let image = summary.largest();
+    let stored = |form| Some(bytes(image?.stored(form)?.bytes(summary.instances)));
+    let storage = match is_virtual_machine {
+        false => stored(Form::Layers)
+            .map(|all| text!(language, "maintenance-box-storage", count = summary.instances, all = all)),
+        true => stored(Form::Disk).zip(stored(Form::DiskOverlay)).map(|(copies, overlays)| {
+            text!(
+                language,
+                "maintenance-box-copies",
+                count = summary.instances,
+                copies = copies,
+                overlays = overlays
+            )
+        }),
+    };
+    let failed = |strategy| Some(count(image?.replacement(runtime, strategy)?.failed.as_ref()?.median));
+    let serving = image.and_then(|image| image.replacement(runtime, Strategy::StopStart)?.serving.as_ref());
+    let replaced = serving.zip(failed(Strategy::StopStart)).zip(failed(Strategy::Rolling));
+    let replaced = replaced.map(|((serving, stopped), rolling)| {
+        text!(
+            language,
+            "maintenance-box-replaced",
+            time = duration(serving.median),
+            stopped = stopped,
+            rolling = rolling
+        )
+    });
+    let kernel = summary.kernels.iter().find(|kernel| kernel.runtime == runtime).map(|kernel| {
+        let instances = summary.instances;
+        match kernel.is_hosts {
+            true => text!(language, "maintenance-box-kernel-hosts", count = instances),
+            false => text!(language, "maintenance-box-kernel-own", count = instances, parts = kernel.parts),
+        }
+    });
+    [storage, replaced, kernel].into_iter().flatten().collect()
+}
+
+/// For the comparison table: the image that instances of this runtime ran from, where some did.
+pub fn same_image(summary: &MaintenanceSummary, runtime: &str, language: Language) -> Option<String> {
+    let image = summary.largest()?;
+    image.replacements.iter().find(|one| one.runtime == runtime && one.requests_in_all > 0)?;
+    Some(text!(language, "maintenance-box-image", layers = image.layers, size = bytes(image.bytes as f64)))
+}

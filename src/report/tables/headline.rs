@@ -4,9 +4,9 @@ use super::super::cell::{Measured, Relative};
 use super::super::format::{MISSING, bytes_range, ratio_range};
 use super::super::summary::{Headline, Summary};
 use super::super::table::{Entry, Table};
-use super::{computing_entry, extra_bytes, time};
+use super::{computing_entry, extra_bytes, or_invalid, time};
 use crate::language::{Language, text};
-use crate::results::BASELINE;
+use crate::results::{BASELINE, WorkloadKind};
 
 /// One row per runtime, and the noise floor.
 pub fn headline(summary: &Summary, language: Language) -> Table {
@@ -14,12 +14,12 @@ pub fn headline(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-headline"),
         text!(language, "table-headline-note", workload = workload),
-        &[text!(language, "column-runtime")],
+        &[&text!(language, "column-runtime")],
         &[
-            text!(language, "column-start-up"),
-            text!(language, "column-memory"),
-            text!(language, "column-computing"),
-            text!(language, "column-teardown"),
+            &text!(language, "column-start-up"),
+            &text!(language, "column-memory"),
+            &text!(language, "column-computing"),
+            &text!(language, "column-teardown"),
         ],
     );
     let any_memory = summary.headline.iter().any(|row| row.memory.is_some());
@@ -32,12 +32,21 @@ pub fn headline(summary: &Summary, language: Language) -> Table {
                 entry
             }
         };
+        let start_up = summary.start_up_workload.as_deref();
+        let own = start_up.and_then(|workload| summary.cell(&row.runtime, workload));
+        let mut of_cpu = summary.cells.iter().filter(|cell| cell.kind == WorkloadKind::Cpu);
+        let computing = of_cpu.find(|cell| cell.runtime == row.runtime && cell.invalid.is_some());
+        let valid = |entry, cell| or_invalid(entry, cell, language);
         table.rows.push(vec![
             Entry::new(summary.label(&row.runtime)),
-            time(row.start_up.as_ref(), language),
-            reference("0", any_memory, extra_bytes(row.memory.as_ref(), language)),
-            reference("1×", any_computing, computing_entry(row.computing.as_ref(), language)),
-            time(row.teardown.as_ref(), language),
+            valid(time(row.start_up.as_ref(), language), own),
+            reference("0", any_memory, valid(extra_bytes(row.memory.as_ref(), language), own)),
+            reference(
+                "1×",
+                any_computing,
+                valid(computing_entry(row.computing.as_ref(), language), computing),
+            ),
+            valid(time(row.teardown.as_ref(), language), own),
         ]);
     }
     if let Some(control) = &summary.control {

@@ -2,7 +2,7 @@
 
 use super::super::format::bytes;
 use super::super::summary::Summary;
-use super::super::table::{Entry, Table};
+use super::super::table::{Entry, NO_NUMBERS, Table};
 use crate::language::{Language, text};
 
 /// Trials that do not count, and why.
@@ -11,11 +11,11 @@ pub fn failures(summary: &Summary, language: Language) -> Table {
         text!(language, "table-failures"),
         text!(language, "table-failures-note"),
         &[
-            text!(language, "column-runtime"),
-            text!(language, "column-workload"),
-            text!(language, "column-reason"),
+            &text!(language, "column-runtime"),
+            &text!(language, "column-workload"),
+            &text!(language, "column-reason"),
         ],
-        &[text!(language, "column-trials")],
+        &[&text!(language, "column-trials")],
     );
     for failure in &summary.failures {
         table.rows.push(vec![
@@ -33,8 +33,8 @@ pub fn skipped(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-skipped"),
         String::new(),
-        &[text!(language, "column-runtime"), text!(language, "column-why"), text!(language, "column-fix")],
-        &[],
+        &[&text!(language, "column-runtime"), &text!(language, "column-why"), &text!(language, "column-fix")],
+        NO_NUMBERS,
     );
     for skipped in &summary.skipped {
         table.rows.push(vec![
@@ -51,8 +51,8 @@ pub fn notes(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-notes"),
         String::new(),
-        &[text!(language, "column-runtime"), text!(language, "column-remark")],
-        &[text!(language, "column-trials")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-remark")],
+        &[&text!(language, "column-trials")],
     );
     for note in &summary.notes {
         table.rows.push(vec![
@@ -115,8 +115,8 @@ pub fn host(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-host"),
         String::new(),
-        &[text!(language, "column-fact"), text!(language, "column-here")],
-        &[],
+        &[&text!(language, "column-fact"), &text!(language, "column-here")],
+        NO_NUMBERS,
     );
     table.rows = facts.into_iter().map(|(name, value)| vec![Entry::new(name), Entry::new(value)]).collect();
     table

@@ -11,6 +11,7 @@ pub use work::{crossings, exits, work};
 
 use super::cell::{Cell, Estimate, Measured, Overhead, Relative};
 use super::format::{MISSING, bytes, bytes_range, duration, duration_range, ratio, ratio_range};
+use super::quality::percent;
 use super::summary::Summary;
 use super::table::{Entry, Table};
 use super::words::verdict_of_time;
@@ -23,16 +24,16 @@ pub fn start_up(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-start-up"),
         text!(language, "table-start-up-note"),
-        &[text!(language, "column-runtime")],
+        &[&text!(language, "column-runtime")],
         &[
-            text!(language, "column-trials"),
-            text!(language, "column-first-output"),
-            text!(language, "column-p95"),
-            text!(language, "column-min-max"),
-            text!(language, "column-entered"),
-            text!(language, "column-cpu"),
-            text!(language, "column-waited"),
-            text!(language, "column-teardown"),
+            &text!(language, "column-trials"),
+            &text!(language, "column-first-output"),
+            &text!(language, "column-p95"),
+            &text!(language, "column-min-max"),
+            &text!(language, "column-entered"),
+            &text!(language, "column-cpu"),
+            &text!(language, "column-waited"),
+            &text!(language, "column-teardown"),
         ],
     );
     for cell in summary.start_up_cells() {
@@ -41,7 +42,7 @@ pub fn start_up(summary: &Summary, language: Language) -> Table {
         table.rows.push(vec![
             named(summary, cell, language),
             Entry::new((cell.trials - cell.failed).to_string()),
-            time(cell.first_output.as_ref(), language),
+            or_invalid(time(cell.first_output.as_ref(), language), Some(cell), language),
             or_missing(first.map(|one| duration(one.p95))),
             or_missing(first.map(|one| duration_range(one.minimum, one.maximum))),
             time(cell.entered.as_ref(), language),
@@ -58,8 +59,8 @@ pub fn phases(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-phases"),
         text!(language, "table-phases-note"),
-        &[text!(language, "column-runtime"), text!(language, "column-phase")],
-        &[text!(language, "column-begins"), text!(language, "column-takes")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-phase")],
+        &[&text!(language, "column-begins"), &text!(language, "column-takes")],
     );
     for waterfall in &summary.waterfalls {
         let mut row = |name: String, start: f64, takes: Option<f64>| {
@@ -95,16 +96,16 @@ pub fn memory(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-memory"),
         text!(language, "table-memory-note"),
-        &[text!(language, "column-runtime"), text!(language, "column-workload")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-workload")],
         &[
-            text!(language, "column-pss-peak"),
-            text!(language, "column-pss-steady"),
-            text!(language, "column-cgroup-peak"),
-            text!(language, "column-cgroup-kernel"),
-            text!(language, "column-guest-touched"),
-            text!(language, "column-guest-given"),
-            text!(language, "column-vmm-own"),
-            text!(language, "column-above-process"),
+            &text!(language, "column-pss-peak"),
+            &text!(language, "column-pss-steady"),
+            &text!(language, "column-cgroup-peak"),
+            &text!(language, "column-cgroup-kernel"),
+            &text!(language, "column-guest-touched"),
+            &text!(language, "column-guest-given"),
+            &text!(language, "column-vmm-own"),
+            &text!(language, "column-above-process"),
         ],
     );
     for cell in shown_cells(summary) {
@@ -136,6 +137,16 @@ fn named(summary: &Summary, cell: &Cell, language: Language) -> Entry {
     Entry { text: summary.label(&cell.runtime), details }
 }
 
+/// What stands where a cell has no number since none of its trials can be trusted; the table of failed trials says why.
+pub(super) fn or_invalid(entry: Entry, cell: Option<&Cell>, language: Language) -> Entry {
+    match cell {
+        Some(cell) if cell.invalid.is_some() && entry == Entry::missing() => {
+            Entry::new(text!(language, "invalid"))
+        }
+        _ => entry,
+    }
+}
+
 /// Verdict and interval of a ratio.
 fn judged(relative: &Relative, language: Language) -> Vec<String> {
     let verdict = match relative.verdict {
@@ -143,7 +154,15 @@ fn judged(relative: &Relative, language: Language) -> Vec<String> {
         other => Some(verdict_of_time(other, language)),
     };
     let interval = relative.interval.map(|interval| ratio_range(interval.low, interval.high));
-    verdict.into_iter().chain(interval).collect()
+    let is_alike = relative.verdict == Verdict::NoMeasurableDifference;
+    let detectable = relative.detectable.filter(|_| is_alike).map(|size| {
+        text!(
+            language,
+            "detectable-detail",
+            size = text!(language, "detectable-from", percent = percent(size))
+        )
+    });
+    verdict.into_iter().chain(interval).chain(detectable).collect()
 }
 
 pub(super) fn time(measured: Option<&Measured>, language: Language) -> Entry {

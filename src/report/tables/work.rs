@@ -5,7 +5,7 @@ use super::super::format::{MISSING, count, duration, ratio, ratio_range, through
 use super::super::summary::Summary;
 use super::super::table::{Entry, Table};
 use super::super::words::workload_description;
-use super::{judged, named, shown_cells};
+use super::{judged, named, or_invalid, shown_cells};
 use crate::language::{Language, text};
 use crate::results::{CONTROL, WorkloadKind};
 
@@ -16,20 +16,26 @@ pub fn work(summary: &Summary, language: Language, of_kind: fn(WorkloadKind) -> 
     let mut table = Table::new(
         text!(language, "table-work"),
         text!(language, "table-work-note"),
-        &[text!(language, "column-workload")],
-        &headings,
+        &[&text!(language, "column-workload")],
+        &headings.iter().map(String::as_str).collect::<Vec<_>>(),
     );
     for workload in summary.workloads.iter().filter(|workload| of_kind(workload.kind)) {
         let measured = |runtime: &str| {
             let cell = summary.cell(runtime, &workload.name)?;
             Some((cell, cell.work_time.as_ref()?))
         };
-        if !summary.runtimes.iter().any(|runtime| measured(runtime).is_some()) {
+        let own = |runtime: &str| summary.cell(runtime, &workload.name);
+        let is_told = |runtime: &String| {
+            measured(runtime).is_some() || own(runtime).is_some_and(|cell| cell.invalid.is_some())
+        };
+        if !summary.runtimes.iter().any(is_told) {
             continue;
         }
         let mut row = vec![Entry::with(&workload.name, workload_description(workload, language))];
         row.extend(summary.runtimes.iter().map(|runtime| {
-            let Some((cell, work)) = measured(runtime) else { return Entry::missing() };
+            let Some((cell, work)) = measured(runtime) else {
+                return or_invalid(Entry::missing(), own(runtime), language);
+            };
             let speed = throughput(work.estimate.median, &cell.unit);
             match &work.relative {
                 None => {
@@ -55,8 +61,8 @@ pub fn exits(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-exits"),
         text!(language, "table-exits-note", workload = workload),
-        &[text!(language, "column-runtime"), text!(language, "column-reason")],
-        &[text!(language, "column-exits"), text!(language, "column-time"), text!(language, "column-each")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-reason")],
+        &[&text!(language, "column-exits"), &text!(language, "column-time"), &text!(language, "column-each")],
     );
     for cell in summary.start_up_cells() {
         for exit in &cell.exits {
@@ -78,12 +84,12 @@ pub fn crossings(summary: &Summary, language: Language) -> Table {
     let mut table = Table::new(
         text!(language, "table-crossings"),
         text!(language, "table-crossings-note"),
-        &[text!(language, "column-runtime"), text!(language, "column-workload")],
+        &[&text!(language, "column-runtime"), &text!(language, "column-workload")],
         &[
-            text!(language, "column-vm-exits"),
-            text!(language, "column-host-calls"),
-            text!(language, "column-guest-calls"),
-            text!(language, "column-per-second"),
+            &text!(language, "column-vm-exits"),
+            &text!(language, "column-host-calls"),
+            &text!(language, "column-guest-calls"),
+            &text!(language, "column-per-second"),
         ],
     );
     let mut any_missing = Vec::new();

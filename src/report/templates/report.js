@@ -12,6 +12,13 @@ function begin(main) {
   main.querySelector("#theme").addEventListener("click", changeTheme);
   main.querySelector("#save").addEventListener("click", save);
   for (const svg of main.querySelectorAll("svg[data-axis]")) readout(svg);
+  for (const button of main.querySelectorAll(".filter button")) {
+    button.addEventListener("click", () => {
+      if (!hidden.delete(button.dataset.slot)) hidden.add(button.dataset.slot);
+      filter(main);
+    });
+  }
+  filter(main);
   const waterfall = main.querySelector(".waterfall");
   if (waterfall) zoomable(waterfall, main.querySelector("#phases .controls"));
   const replay = main.querySelector(".replay");
@@ -37,7 +44,8 @@ function show(language) {
   wanted.replaceWith(kept);
   document.body.prepend(wanted.content);
   const next = document.querySelector("main");
-  if (!next.dataset.begun) begin(next);
+  if (next.dataset.begun) filter(next);
+  else begin(next);
   next.dataset.begun = "yes";
   document.querySelector(`.languages [data-language="${language}"]`).focus();
 }
@@ -59,10 +67,29 @@ function save() {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
+// ---- which runtimes are shown ---------------------------------------------------------------------
+
+/** Colours of the runtimes that the reader has hidden, in whichever language. */
+const hidden = new Set();
+
+/** Takes hidden runtimes out of sight: their colour in every chart, their lanes in the waterfall and the replay. */
+function filter(main) {
+  for (const button of main.querySelectorAll(".filter button")) {
+    const slot = button.dataset.slot;
+    button.setAttribute("aria-pressed", !hidden.has(slot));
+    for (const chart of main.querySelectorAll(".chart")) {
+      if (hidden.has(slot)) chart.style.setProperty(`--runtime-${slot}`, "transparent");
+      else chart.style.removeProperty(`--runtime-${slot}`);
+    }
+  }
+  for (const lane of main.querySelectorAll(".lane")) lane.hidden = hidden.has(lane.dataset.slot);
+}
+
 // ---- numbers --------------------------------------------------------------------------------------
 
 /** A time in microseconds with up to three digits: 466 µs, 1.21 ms. */
 function time(us) {
+  if (us === 0) return "0 µs";
   const [size, unit] = [[1e6, "s"], [1e3, "ms"], [1, "µs"]].find(([size]) => Math.abs(us) >= size * 0.9995) ?? [1e-3, "ns"];
   return `${Number((us / size).toPrecision(3))} ${unit}`;
 }
@@ -81,7 +108,11 @@ function drawAxis(lanes, view) {
   lanes.style.setProperty("--view-from", view.from);
   lanes.style.setProperty("--view-span", view.span);
   const track = lanes.querySelector(".axis .track");
-  const labels = ticks(view.from, view.span, Math.max(2, Math.floor(track.clientWidth / 90))).map((at) => {
+  const places = ticks(view.from, view.span, Math.max(2, Math.floor(track.clientWidth / 90)));
+  const step = places.length > 1 ? places[1] - places[0] : view.span;
+  lanes.style.setProperty("--grid-at", `${(((places[0] ?? view.from) - view.from) / view.span) * 100}%`);
+  lanes.style.setProperty("--grid-step", `${(step / view.span) * 100}%`);
+  const labels = places.map((at) => {
     const label = document.createElement("span");
     label.style.setProperty("--at", at);
     label.textContent = at === 0 ? "0" : time(at);

@@ -6,6 +6,7 @@
 //! of the host's is changed: no process of others is moved, and no controller is switched on, save by an
 //! ordinary user in a subtree that was handed over to them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -256,13 +257,16 @@ fn remove_folder(path: &Path, patience: Duration) -> io::Result<()> {
 /// `SIGKILL` takes its sandboxes along, but cannot remove folders). Returns how many it removed.
 pub fn sweep_stale() -> usize {
     let Ok(place) = Place::discover() else { return 0 };
+    // A launcher can have a thousand groups: it is looked for once.
+    let mut gone = HashMap::from([(std::process::id() as libc::pid_t, false)]);
     let mut removed = 0;
     for branch in place.branches() {
         let Ok(entries) = fs::read_dir(&branch.path) else { continue };
         for entry in entries.flatten() {
             let name = entry.file_name();
+            let Some(owner) = name.to_str().and_then(owner_of) else { continue };
             // A group that still has processes refuses to be removed, and is left alone.
-            if name.to_str().and_then(owner_of).is_some_and(is_gone) && fs::remove_dir(entry.path()).is_ok() {
+            if *gone.entry(owner).or_insert_with(|| is_gone(owner)) && fs::remove_dir(entry.path()).is_ok() {
                 removed += 1;
             }
         }

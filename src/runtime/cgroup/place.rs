@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::runtime::spec::Limits;
 
@@ -38,8 +39,14 @@ const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 const PERIOD_US: u64 = 100_000;
 
 impl Place {
-    /// Looks where this process may make groups; the error says in one clause why it may not.
+    /// Where this process may make groups; the error says in one clause why it may not. It is looked for once, since it
+    /// stays the same as long as the process stays in its own group.
     pub fn discover() -> Result<Place, String> {
+        static FOUND: OnceLock<Result<Place, String>> = OnceLock::new();
+        FOUND.get_or_init(Place::look).clone()
+    }
+
+    fn look() -> Result<Place, String> {
         let read = |path| fs::read_to_string(path).map_err(|error| format!("{path}: {error}"));
         let swap = fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1);
         find(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?, swap, &mut usable)

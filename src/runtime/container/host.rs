@@ -15,7 +15,7 @@ pub(super) struct Host {
     pub egid: libc::gid_t,
     /// The number of the last capability that the kernel knows.
     pub last_capability: u32,
-    /// Overlayfs can be mounted.
+    /// Overlayfs can be mounted; not looked for where no root is to be laid over a folder.
     pub overlay: bool,
     /// An existing folder to build the root over.
     pub staging: &'static CStr,
@@ -25,11 +25,9 @@ pub(super) struct Host {
 const NEEDED: [u32; 2] = [21, 27];
 
 impl Host {
-    /// Looks, and changes nothing.
-    pub(super) fn look() -> Host {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let effective = effective_capabilities(&status).unwrap_or(0);
-        let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    /// Looks, and changes nothing. `over_folder`: for a container whose root lies over a folder of the host.
+    pub(super) fn look(over_folder: bool) -> Host {
+        let effective = effective_capabilities();
         let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok();
         // SAFETY: these calls only return numbers and cannot fail.
         let (euid, egid) = unsafe { (libc::geteuid(), libc::getegid()) };
@@ -41,23 +39,46 @@ impl Host {
             egid,
             // 40 is CAP_CHECKPOINT_RESTORE, the last one since Linux 5.9.
             last_capability: last.and_then(|text| text.trim().parse().ok()).unwrap_or(40),
-            overlay: filesystems.lines().any(|line| line.split_whitespace().last() == Some("overlay"))
-                || overlay_module_exists(),
+            overlay: over_folder && overlay_can_be_mounted(),
             staging: if Path::new("/sys").is_dir() { c"/sys" } else { c"/proc" },
         }
     }
 }
 
-/// `CapEff` of `/proc/self/status` (proc_pid_status(5)).
-fn effective_capabilities(status: &str) -> Option<u64> {
-    let value = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(value.trim(), 16).ok()
+/// Effective capabilities of this process, one bit each (capget(2)); none where it fails, which it does for no valid
+/// request.
+fn effective_capabilities() -> u64 {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Sets {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    // `_LINUX_CAPABILITY_VERSION_3` of <linux/capability.h>: two sets of 32 bits.
+    let mut header = Header { version: 0x2008_0522, pid: 0 };
+    let mut sets = [Sets::default(); 2];
+    // SAFETY: the kernel reads and writes one header and two sets, as this version says.
+    if unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) } != 0 {
+        return 0;
+    }
+    u64::from(sets[0].effective) | u64::from(sets[1].effective) << 32
 }
 
 /// The first one maps every id to itself.
 fn in_first_user_namespace() -> bool {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+fn overlay_can_be_mounted() -> bool {
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    known.lines().any(|line| line.split_whitespace().last() == Some("overlay")) || overlay_module_exists()
 }
 
 /// The kernel loads it at the first mount.
@@ -118,7 +139,8 @@ mod tests {
 
     #[test]
     fn effective_capabilities_are_read() {
-        assert_eq!(effective_capabilities("Name:\tx\nCapEff:\t000001ffffffffff\n"), Some(0x1ff_ffff_ffff));
-        assert_eq!(effective_capabilities("Name:\tx\n"), None);
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let told = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+        assert_eq!(effective_capabilities(), u64::from_str_radix(told.trim(), 16).unwrap());
     }
 }

@@ -39,7 +39,7 @@ use plan::{Command, Plan, Shown};
 /// # Errors
 /// [`Unavailable`] with the setting or the right that is missing.
 pub fn check() -> Result<Vec<String>, Unavailable> {
-    let host = Host::look();
+    let host = Host::look(false);
     let spec = LaunchSpec {
         without: [Isolation::Limits].into(),
         ..LaunchSpec::new(Program::Builtin(String::new()))
@@ -144,7 +144,7 @@ fn rehearse(plan: &Plan) -> Result<(), Rehearsal> {
 /// # Errors
 /// [`RuntimeError::BadSpec`] where the spec asks for what cannot be.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
-    let mut host = Host::look();
+    let mut host = Host::look(spec.root.is_some());
     // First of all: opening it says what is wrong with it.
     let opened = open_program(&spec.program, spec.root.as_deref())?;
     let program = match &spec.program {

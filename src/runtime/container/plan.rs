@@ -329,7 +329,11 @@ impl Planner<'_> {
             options.extend(escape_for_overlay(path));
         }
         if self.makes_user_namespace() {
+            // Which switches off what the next line does.
             options.extend(b",userxattr");
+        } else {
+            // What is written is there as a whole, to be read without the lower folder.
+            options.extend(b",redirect_dir=off,metacopy=off");
         }
         let mount = Operation::Mount {
             kind: c"overlay",

@@ -165,6 +165,10 @@ impl Runtime for External<'_> {
         Ok(vec![format!("{version} ({})", program.display())])
     }
 
+    fn host_files(&self, _spec: &LaunchSpec) -> Vec<PathBuf> {
+        self.program().into_iter().collect()
+    }
+
     fn prepare(&self, spec: &LaunchSpec) -> Result<Box<dyn Prepared + '_>, RuntimeError> {
         Ok(Box::new(self.stage(spec)?))
     }

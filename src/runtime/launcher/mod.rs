@@ -13,6 +13,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,10 +23,12 @@ use nix::sys::socket::{
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork};
 
+mod once;
 mod protocol;
 pub mod recipe;
 mod server;
 
+pub use once::run_once;
 pub use protocol::Kind;
 use protocol::{MESSAGE_MAX, Reply, Request};
 
@@ -177,6 +180,13 @@ impl Runtime for OwnRuntime<'_> {
             Ok(Reply::Checked(Err((reason, fix)))) => Err(Unavailable { reason, fix }),
             Ok(other) => Err(lost(format!("it answered {other:?}"))),
             Err(error) => Err(lost(error.to_string())),
+        }
+    }
+
+    fn host_files(&self, spec: &LaunchSpec) -> Vec<PathBuf> {
+        match self.kind {
+            Kind::Linuxvm => crate::runtime::linuxvm::host_files(spec),
+            _ => Vec::new(),
         }
     }
 

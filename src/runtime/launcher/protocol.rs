@@ -26,12 +26,12 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// The same, cloned from a snapshot.
+    MicrovmClone,
     /// A KVM virtual machine with a Linux kernel.
     Linuxvm,
     /// The same, cloned from a snapshot.
     LinuxvmClone,
-    /// The same, cloned from a snapshot.
-    MicrovmClone,
 }
 
 impl Kind {

@@ -35,7 +35,7 @@ pub fn serve(socket: OwnedFd) -> ! {
 
 /// What wakes the launcher up is asked of an epoll instance, whose cost does not grow with the number of
 /// sandboxes that are alive, as that of poll(2) does.
-struct Server {
+pub(super) struct Server {
     socket: OwnedFd,
     events: Epoll,
     buffer: Vec<u8>,
@@ -75,7 +75,7 @@ struct Running {
 }
 
 impl Server {
-    fn new(socket: OwnedFd) -> std::io::Result<Server> {
+    pub(super) fn new(socket: OwnedFd) -> std::io::Result<Server> {
         close_all_but(&socket);
         // A Ctrl-C is for the harness, which then asks us to stop. Neither call can fail for a process
         // that leads no session; if one did, the sandboxes would die a little earlier.
@@ -123,7 +123,7 @@ impl Server {
     }
 
     /// Sleeps until something happens: is there a request, and which sandboxes have ended?
-    fn wait(&self) -> std::io::Result<(bool, Vec<u32>)> {
+    pub(super) fn wait(&self) -> std::io::Result<(bool, Vec<u32>)> {
         let timeout = match self.deadlines.first() {
             // Rounded up, so that the loop does not spin through the last millisecond.
             Some((deadline, _)) => EpollTimeout::try_from(until(*deadline) + Duration::from_millis(1))
@@ -142,33 +142,22 @@ impl Server {
     fn answer(&mut self, request: Request, fds: Vec<OwnedFd>) -> std::io::Result<()> {
         let reply = match request {
             Request::Check(kind) => Reply::Checked(check(kind).map_err(|error| (error.reason, error.fix))),
-            Request::Prepare(kind, spec) => match prepare(kind, &spec) {
-                Ok(recipe) => {
-                    let number = self.number();
-                    let prepared = Prepared {
-                        kind,
-                        leaves_orphans: leaves_orphans(kind, &spec),
-                        recipe,
-                        timeout: spec.timeout,
-                        limits: spec.limits,
-                    };
-                    self.recipes.insert(number, prepared);
-                    Reply::Prepared(number)
+            Request::Prepare(kind, spec) => match self.prepare(kind, &spec) {
+                Ok(number) => Reply::Prepared(number),
+                Err(error) => Reply::Failed(error.into()),
+            },
+            Request::Launch(recipe, measure) => {
+                match streams(fds).and_then(|stdio| self.launch(recipe, measure, stdio)) {
+                    Ok((number, pid)) => Reply::Started(number, pid),
+                    Err(error) => Reply::Failed(error.into()),
                 }
-                Err(error) => Reply::Failed(error.into()),
-            },
-            Request::Launch(recipe, measure) => match self.launch(recipe, measure, fds) {
-                Ok((number, pid)) => Reply::Started(number, pid),
-                Err(error) => Reply::Failed(error.into()),
-            },
+            }
             Request::Null => match null(fds) {
                 Ok(written_ns) => Reply::Null(written_ns),
                 Err(error) => Reply::Failed(error.into()),
             },
             Request::Kill(number) => {
-                if let Some(running) = self.sandboxes.get_mut(&number) {
-                    running.kill(Exit::Signal(libc::SIGKILL));
-                }
+                self.kill(number);
                 return Ok(());
             }
             Request::Signal(number, signal) => {
@@ -183,12 +172,28 @@ impl Server {
             }
         };
         self.send(&reply)?;
-        if matches!(reply, Reply::Started(..)) && !self.swept {
-            // While the first workload runs there is time for it.
+        if matches!(reply, Reply::Started(..)) {
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    /// Removes what earlier launchers left behind, once: while the first workload runs there is time for it.
+    pub(super) fn sweep(&mut self) {
+        if !self.swept {
             cgroup::sweep_stale();
             self.swept = true;
         }
-        Ok(())
+    }
+
+    /// Makes a recipe and gives it a number.
+    pub(super) fn prepare(&mut self, kind: Kind, spec: &LaunchSpec) -> Result<u32, RuntimeError> {
+        let recipe = prepare(kind, spec)?;
+        let number = self.number();
+        let leaves_orphans = leaves_orphans(kind, spec);
+        let prepared = Prepared { kind, leaves_orphans, recipe, timeout: spec.timeout, limits: spec.limits };
+        self.recipes.insert(number, prepared);
+        Ok(number)
     }
 
     /// A harness that is gone is noticed at the next read.
@@ -204,22 +209,19 @@ impl Server {
         self.next
     }
 
-    fn launch(
+    /// Starts a sandbox; its number, and the host's number of its first process.
+    pub(super) fn launch(
         &mut self,
         recipe: u32,
         measure: Measure,
-        fds: Vec<OwnedFd>,
+        stdio: Stdio,
     ) -> Result<(u32, i32), RuntimeError> {
         let requested_ns = monotonic_ns();
-        let Ok([stdin, stdout, stderr]) = <[OwnedFd; 3]>::try_from(fds) else {
-            return Err(RuntimeError::BadSpec("a launch needs three standard streams".into()));
-        };
         let number = self.number();
         let Some(prepared) = self.recipes.get_mut(&recipe) else {
             return Err(RuntimeError::BadSpec(format!("no recipe {recipe}")));
         };
         let board = Board::new().map_err(RuntimeError::step("mapping the board"))?;
-        let stdio = Stdio { stdin, stdout, stderr };
         let mut started = prepared.recipe.start(Launch { stdio, board: &board, measure })?;
         if measure.footprint && started.cgroup.is_none() {
             started.cgroup = account(started.pid, &prepared.limits);
@@ -240,7 +242,13 @@ impl Server {
         Ok((number, pid))
     }
 
-    fn kill_overdue(&mut self) {
+    pub(super) fn kill(&mut self, number: u32) {
+        if let Some(running) = self.sandboxes.get_mut(&number) {
+            running.kill(Exit::Signal(libc::SIGKILL));
+        }
+    }
+
+    pub(super) fn kill_overdue(&mut self) {
         let now = monotonic_ns();
         while let Some((deadline, number)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.deadlines.remove(&(deadline, number));
@@ -251,7 +259,17 @@ impl Server {
     }
 
     fn end(&mut self, number: u32) -> std::io::Result<()> {
-        let Some(running) = self.sandboxes.remove(&number) else { return Ok(()) };
+        let Some((recipe, report)) = self.finish(number) else { return Ok(()) };
+        self.send(&Reply::Ended(number, Box::new(report)))?;
+        if let Some(prepared) = self.recipes.get_mut(&recipe) {
+            prepared.recipe.restock();
+        }
+        Ok(())
+    }
+
+    /// Removes what is left of a sandbox that has ended; the number of its recipe, and what happened.
+    pub(super) fn finish(&mut self, number: u32) -> Option<(u32, SandboxReport)> {
+        let running = self.sandboxes.remove(&number)?;
         if let Some(deadline) = running.deadline_ns {
             self.deadlines.remove(&(deadline, number));
         }
@@ -265,14 +283,10 @@ impl Server {
         if let Some(prepared) = self.recipes.get(&recipe) {
             report.notes.extend(prepared.recipe.notes());
         }
-        self.send(&Reply::Ended(number, Box::new(report)))?;
-        if let Some(prepared) = self.recipes.get_mut(&recipe) {
-            prepared.recipe.restock();
-        }
-        Ok(())
+        Some((recipe, report))
     }
 
-    fn kill_all(&mut self) {
+    pub(super) fn kill_all(&mut self) {
         // All are killed before the first is waited for.
         for running in self.sandboxes.values_mut() {
             running.kill(Exit::Signal(libc::SIGKILL));
@@ -476,6 +490,13 @@ fn close_all_but(socket: &OwnedFd) {
             // descriptor.
             unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
         }
+    }
+}
+
+fn streams(fds: Vec<OwnedFd>) -> Result<Stdio, RuntimeError> {
+    match <[OwnedFd; 3]>::try_from(fds) {
+        Ok([stdin, stdout, stderr]) => Ok(Stdio { stdin, stdout, stderr }),
+        Err(_) => Err(RuntimeError::BadSpec("a launch needs three standard streams".into())),
     }
 }
 

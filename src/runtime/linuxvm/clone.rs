@@ -4,9 +4,9 @@
 //! init fresh random bytes for Linux' generator and the time of day, and, from a saved snapshot, other arguments and
 //! another environment.
 
-use std::ffi::CString;
-use std::path::PathBuf;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use guest_abi::linux::{RENEWAL_BYTES, Renewal};
 use kvm_bindings::{CpuId, kvm_clock_data, kvm_cpuid_entry2};
@@ -14,32 +14,34 @@ use kvm_ioctls::Kvm;
 use serde::{Deserialize, Serialize};
 
 use super::calls::Ready;
+use super::devices::{Choice, Devices};
 use super::processor::Processor;
-use super::{KVM_GET_CLOCK, LEAST_MEMORY, REQUESTS, machine, root, vmm};
+use super::root::{self, Start};
+use super::run_loop::Guest;
+use super::threads::Vm;
+use super::{LEAST_MEMORY, REQUESTS, machine, probe, snapshot};
 use crate::runtime::RuntimeError;
+use crate::runtime::launcher::recipe::Launch;
+use crate::runtime::seccomp::Filter;
 use crate::runtime::snapshot::origin::{self, Origin};
 use crate::runtime::snapshot::vcpu::{self, Time, VcpuChanges, VcpuState};
 use crate::runtime::snapshot::{Header, Snapshot, SnapshotError};
 use crate::runtime::spec::{LaunchSpec, set_variable};
 use crate::runtime::vmm::guest_memory::{GuestMemory, Window, windows_of};
-use crate::runtime::vmm::{capture, confine, host};
+use crate::runtime::vmm::process::{Failed, close_other_files};
+use crate::runtime::vmm::resident::Resident;
+use crate::runtime::vmm::{confine, host};
 
 /// The runtime that a snapshot of ours is of.
-const RUNTIME: &str = "linuxvm";
-
-/// Longer than any Linux needs to come up, even in a VM inside an emulator.
-const BOOT_MS: u16 = 60_000;
+pub const RUNTIME: &str = "linuxvm";
 
 /// What a snapshot of a Linux guest tells beyond processor and memory.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Machine {
-    path: PathBuf,
-    folder: PathBuf,
-    argv: Vec<CString>,
-    env: Vec<CString>,
-    notes: Vec<String>,
-    /// Linux' log is wanted at the end.
-    log: bool,
+    /// What init is told to run.
+    pub start: Start,
+    /// What the user should know about every trial.
+    pub notes: Vec<String>,
     /// The guest's clock (`KVM_GET_CLOCK`), in nanoseconds.
     pub clock_ns: u64,
     /// Where init waits for an answer.
@@ -62,7 +64,7 @@ pub struct Plan {
     /// The guest's clock.
     pub clock: kvm_clock_data,
     /// What the VMM may still do once its guest runs.
-    pub filter: crate::runtime::seccomp::Filter,
+    pub filter: Filter,
     /// Linux' log is wanted at the end.
     pub log: bool,
     /// What the user should know about every trial.
@@ -76,49 +78,14 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Plan, RuntimeError> {
     let refused = |which: String| {
         move |error: SnapshotError| RuntimeError::BadSpec(format!("the snapshot {which} {error}"))
     };
+    if !spec.boot_anyway {
+        probe::boots()?;
+    }
     let Some(path) = &spec.snapshot else {
-        return restore(&take(spec)?, None).map_err(refused("that was just taken".into()));
+        return restore(&snapshot::take(spec)?, None).map_err(refused("that was just taken".into()));
     };
     let which = path.display().to_string();
     Snapshot::open(path).and_then(|snapshot| restore(&snapshot, Some(spec))).map_err(refused(which))
-}
-
-/// Boots the VM of `spec` and takes a snapshot of it. The calling process must have one thread.
-///
-/// # Errors
-/// As [`super::prepare`]; [`RuntimeError::Failed`] when the guest does not come up.
-pub fn take(spec: &LaunchSpec) -> Result<Snapshot, RuntimeError> {
-    if spec.limits.cpus != 1 {
-        return Err(RuntimeError::BadSpec("a snapshot is of one vCPU; leave out --cpus".into()));
-    }
-    let (mut plan, name, path) = super::plan(spec)?;
-    let more = [&REQUESTS[..], &confine::SNAPSHOT, &[KVM_GET_CLOCK]].concat();
-    plan.filter = confine::filter(&more);
-    plan.unpacked_entry = None;
-    let cpuid = plan.processor.cpuid(0, 1);
-    let machine = Machine {
-        path,
-        folder: root::working_folder(spec),
-        argv: spec.argv.clone(),
-        env: spec.env.clone(),
-        notes: plan.notes.clone(),
-        log: plan.log,
-        clock_ns: 0,
-        ready: Ready::default(),
-    };
-    let header = Header {
-        runtime: RUNTIME.to_owned(),
-        program: name,
-        taken: jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-        origin: Origin::here(root::INIT, &cpuid),
-        cpuid: cpuid.as_slice().to_vec(),
-        vcpus: Vec::new(),
-        memory_bytes: plan.memory_bytes,
-        extents: Vec::new(),
-        machine: serde_json::Value::Null,
-    };
-    let plan = &plan;
-    capture::run(BOOT_MS, |launch| vmm::snapshot(plan, header, machine, launch))
 }
 
 /// Whether a header is one of ours, as far as can be told without a host to go on at.
@@ -170,7 +137,7 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
         vcpu,
         clock: kvm_clock_data { clock: machine.clock_ns, ..kvm_clock_data::default() },
         filter: confine::filter(&REQUESTS),
-        log: machine.log,
+        log: machine.start.log,
         notes: machine.notes,
         ready: machine.ready,
         start,
@@ -198,22 +165,60 @@ fn fresh_state(kvm: &Kvm, cpuid: &CpuId) -> Result<VcpuState, kvm_ioctls::Error>
 /// What init reads in place of the root's own file, for other arguments and another environment; empty where
 /// they are those of the snapshot.
 fn other_start(machine: &Machine, spec: &LaunchSpec) -> Result<Vec<u8>, SnapshotError> {
-    let name = machine.argv.iter().take(1);
-    let argv: Vec<CString> =
-        if spec.argv.is_empty() { machine.argv.clone() } else { name.chain(&spec.argv).cloned().collect() };
-    let mut env = machine.env.clone();
-    for variable in &spec.env {
-        set_variable(&mut env, variable.clone());
+    let mut start = machine.start.clone();
+    if !spec.argv.is_empty() {
+        start.argv.truncate(1);
+        start.argv.extend(spec.argv.iter().cloned());
     }
-    if argv == machine.argv && env == machine.env {
+    for variable in &spec.env {
+        set_variable(&mut start.env, variable.clone());
+    }
+    if start == machine.start {
         return Ok(Vec::new());
     }
-    let start = root::start_file(&machine.path, &machine.folder, &argv, &env, &[], machine.log);
+    let start = start.file(&[], None, false);
     if start.len() + size_of::<Renewal>() > RENEWAL_BYTES {
         let most = RENEWAL_BYTES >> 10;
         return Err(SnapshotError::Foreign(format!("arguments and environment take more than {most} KiB")));
     }
     Ok(start)
+}
+
+/// Runs one clone: the whole life of its VMM's process after its standard streams are in place.
+///
+/// # Errors
+/// The step that failed.
+pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
+    let board = launch.board;
+    let memory =
+        GuestMemory::new(plan.memory_bytes, 0, &plan.windows).map_err(Failed::at("mapping guest memory"))?;
+    close_other_files([plan.kvm.as_raw_fd()])?;
+    board.phase("map memory");
+    let vm = machine::make(&plan.kvm, &memory, plan.memory_bytes, board)?;
+    let vcpu = vm.create_vcpu(0).map_err(Failed::kvm("KVM_CREATE_VCPU"))?;
+    board.phase("create_vcpu");
+    vcpu.set_cpuid2(&plan.cpuid).map_err(Failed::kvm("KVM_SET_CPUID2"))?;
+    board.phase("cpuid");
+    plan.vcpu.apply(&vcpu).map_err(Failed::kvm("setting the vCPU's registers"))?;
+    board.phase("registers");
+    vm.set_clock(&plan.clock).map_err(Failed::kvm("KVM_SET_CLOCK"))?;
+    plan.renew(&memory).map_err(Failed::at("renewing what clones must not share"))?;
+    board.phase("clock");
+    let vm = Arc::new(vm);
+    let devices = Devices::new(&Choice::NONE, &vm, memory.regions())
+        .map_err(Failed::at("making the guest's devices"))?;
+    let resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
+    let log = plan.log || launch.measure.footprint;
+    let vm = Vm {
+        filter: &plan.filter,
+        notes: &plan.notes,
+        memory_bytes: plan.memory_bytes,
+        vm: &vm,
+        vcpus: vec![vcpu.as_raw_fd()],
+        guest: Guest::new(&memory, &devices, board, log),
+        resident: Mutex::new(resident),
+    };
+    vm.run(vec![vcpu], &devices)
 }
 
 impl Plan {

@@ -6,10 +6,11 @@ use linux_loader::cmdline::Cmdline;
 use super::layout::COMMAND_LINE_BYTES;
 
 /// What every guest is told, and why (Linux Documentation/admin-guide/kernel-parameters.txt).
-const ALWAYS: [&str; 10] = [
+const ALWAYS: [&str; 11] = [
     "console=ttyS0",
     // Every byte on the serial port is two exits: only a panic is worth that. The log is read at the end where
     // it is wanted.
+    "quiet",
     "loglevel=1",
     // A panic restarts at once, and only such a restart is a warm one: so the VMM can tell.
     "panic=-1",

@@ -1,27 +1,28 @@
-//! A kernel, ready to be mapped into guests.
+//! A kernel, ready to be loaded into guests.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::rc::Rc;
 
 use linux_loader::loader::bootparam::setup_header;
-use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::boot::BZIMAGE_ENTRY;
 use super::layout::{HIGH_START, PAGE};
-use crate::kernel::image::{BzImage, Segment};
+use crate::kernel::image::BzImage;
 use crate::kernel::{Elf, KernelError, KernelImage, unpacked};
 use crate::runtime::RuntimeError;
 use crate::runtime::vmm::guest_memory::Window;
 
-/// A kernel in files. What fills whole pages of guest memory is mapped, the rest is copied at every start.
+/// A kernel in its file.
+///
+/// It is read into guest memory at every start. Mapping the file instead would look cheaper, but Linux patches nearly
+/// every page of its own code as it boots (alternatives, ftrace): each such page would be faulted in small, copied, and
+/// flushed from the processor's translations.
 #[derive(Debug)]
 pub struct Kernel {
-    /// The files.
-    pub mapped: Vec<Window>,
-    /// Guest physical address and content of what is copied.
-    pub copied: Vec<(u64, Vec<u8>)>,
+    /// What is read.
+    pub loaded: Vec<Window>,
     /// Guest physical address of the first instruction.
     pub entry: u64,
     /// Where the kernel proper begins when it has unpacked itself.
@@ -66,44 +67,30 @@ impl Kernel {
         check_size(elf.end().max(in_file), most_bytes, path)?;
         let failed = || KernelError::at("reading", path);
         let shared = Rc::new(file.try_clone().map_err(failed())?);
-        let mut kernel = Kernel {
-            mapped: Vec::new(),
-            copied: Vec::new(),
+        let loaded = elf.segments.iter().map(|segment| {
+            if segment.physical < HIGH_START {
+                return Err(RuntimeError::BadSpec(format!(
+                    "{} wants to be loaded at address {:#x}, where a PC's firmware is; it is no Linux kernel for x86-64",
+                    path.display(),
+                    segment.physical
+                )));
+            }
+            Ok(Window {
+                offset: segment.physical,
+                file: Rc::clone(&shared),
+                file_offset: segment.file_at,
+                bytes: segment.file_bytes,
+            })
+        });
+        Ok(Kernel {
+            loaded: loaded.collect::<Result<_, _>>()?,
             entry: elf.entry,
             unpacked_entry: None,
             header: None,
             end: elf.end(),
-        };
-        for Segment { physical, file_at, file_bytes, .. } in &elf.segments {
-            if *physical < HIGH_START {
-                return Err(RuntimeError::BadSpec(format!(
-                    "{} wants to be loaded at address {physical:#x}, where a PC's firmware is; it is no Linux kernel \
-                     for x86-64",
-                    path.display()
-                )));
-            }
-            let end = physical + file_bytes;
-            let (first, last) = (physical.next_multiple_of(PAGE), end / PAGE * PAGE);
-            if physical % PAGE != file_at % PAGE || first >= last {
-                let copy = read(file, *file_at, *file_bytes).map_err(failed())?;
-                kernel.copied.push((*physical, copy));
-                continue;
-            }
-            kernel.mapped.push(Window {
-                offset: first,
-                file: Rc::clone(&shared),
-                file_offset: file_at + first - physical,
-                bytes: last - first,
-            });
-            for (from, to) in [(*physical, first), (last, end)].into_iter().filter(|(from, to)| from < to) {
-                let copy = read(file, file_at + from - physical, to - from).map_err(failed())?;
-                kernel.copied.push((from, copy));
-            }
-        }
-        Ok(kernel)
+        })
     }
 
-    /// What is loaded does not begin at a page of the file, so it is copied, once, to a file where it does.
     fn from_bzimage(
         file: &File,
         image: &BzImage,
@@ -111,35 +98,21 @@ impl Kernel {
         most_bytes: u64,
     ) -> Result<Kernel, RuntimeError> {
         check_size(image.end(), most_bytes, path)?;
-        let copy = memfd_create(c"isobench kernel", MFdFlags::MFD_CLOEXEC)
-            .map_err(RuntimeError::step("making a memory file"))?;
-        let copy = File::from(copy);
-        let mut at = 0;
-        let mut piece = vec![0; 1 << 20];
-        while at < image.loaded_bytes {
-            let read =
-                file.read_at(&mut piece, image.loaded_at + at).map_err(KernelError::at("reading", path))?;
-            if read == 0 {
-                break;
-            }
-            copy.write_all_at(&piece[..read], at).map_err(RuntimeError::step("filling a memory file"))?;
-            at += read as u64;
-        }
+        let file = file.try_clone().map_err(KernelError::at("reading", path))?;
         let address = image.address();
-        if address < HIGH_START || address % PAGE != 0 {
+        if address < HIGH_START || !address.is_multiple_of(PAGE) {
             return Err(RuntimeError::BadSpec(format!(
                 "{} prefers an impossible address, {address:#x}",
                 path.display()
             )));
         }
         Ok(Kernel {
-            mapped: vec![Window {
+            loaded: vec![Window {
                 offset: address,
-                file: Rc::new(copy),
-                file_offset: 0,
+                file: Rc::new(file),
+                file_offset: image.loaded_at,
                 bytes: image.loaded_bytes,
             }],
-            copied: Vec::new(),
             entry: address + BZIMAGE_ENTRY,
             // A kernel that is where it prefers to be unpacks itself to that place (boot.rst, `pref_address`).
             unpacked_entry: Some(address),
@@ -164,10 +137,4 @@ fn check_size(end: u64, most_bytes: u64, path: &Path) -> Result<(), RuntimeError
         end.div_ceil(1 << 20),
         most_bytes >> 20
     )))
-}
-
-fn read(file: &File, at: u64, bytes: u64) -> std::io::Result<Vec<u8>> {
-    let mut copy = vec![0; bytes as usize];
-    file.read_exact_at(&mut copy, at)?;
-    Ok(copy)
 }

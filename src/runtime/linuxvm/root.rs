@@ -11,8 +11,11 @@ use std::rc::Rc;
 
 use guest_abi::linux::{self, StartHeader};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
 
+use super::filesystem::FileSystem;
 use super::layout::PAGE;
+use super::modules::Module;
 use super::newc::{Attributes, Mapped, Newc};
 use crate::runtime::RuntimeError;
 use crate::runtime::spec::{LaunchSpec, Program};
@@ -34,17 +37,25 @@ pub struct Root {
     pub bytes: u64,
     /// What is mapped over the holes.
     pub mapped: Vec<Mapped>,
+    /// What init is told to run.
+    pub start: Start,
     /// What was left out.
     pub notes: Vec<String>,
 }
 
-/// A kernel module to hand over.
-#[derive(Debug)]
-pub struct Module {
-    /// Its name.
-    pub name: String,
-    /// The content of its file, unpacked.
-    pub content: Vec<u8>,
+/// What init is told to run. The same goes into a snapshot, for clones that run it with other arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The program's path in the guest.
+    pub path: PathBuf,
+    /// Where it starts.
+    pub folder: PathBuf,
+    /// Its arguments, its own name first.
+    pub argv: Vec<CString>,
+    /// Its environment.
+    pub env: Vec<CString>,
+    /// Linux' log is wanted at the end.
+    pub log: bool,
 }
 
 impl Root {
@@ -62,11 +73,12 @@ impl Root {
     }
 
     /// Packs the root folder, the mapped files, the program and what init needs. `most_bytes` is what the guest
-    /// can hold.
+    /// can hold. With a `disk` the root is there, and only the rest is packed.
     pub fn pack(
         spec: &LaunchSpec,
-        program: &ProgramFile,
+        program: Option<&ProgramFile>,
         modules: &[Module],
+        disk: Option<FileSystem>,
         log: bool,
         most_bytes: u64,
     ) -> Result<Root, RuntimeError> {
@@ -87,17 +99,34 @@ impl Root {
         for file in &spec.files {
             packer.file(&file.host, &file.guest, None)?;
         }
-        let path = program_path(spec, program);
-        match &spec.program {
-            Program::InRoot(_) => {}
-            Program::HostFile(host) => packer.file(host, &path, Some(REGULAR | 0o755))?,
-            Program::Builtin(name) => {
-                let bytes = crate::workload::program::embedded(name).unwrap_or_default();
-                packer.bytes(&path, REGULAR | 0o755, bytes)?;
+        let place = |name: &str| match disk {
+            Some(_) => PathBuf::from(linux::PROGRAM),
+            None => Path::new("/").join(name),
+        };
+        let path = match &spec.program {
+            Program::InRoot(path) => path.clone(),
+            Program::HostFile(host) => {
+                let guest = place(program.map_or("", |program| &program.name));
+                packer.file(host, &guest, Some(REGULAR | 0o755))?;
+                guest
             }
+            Program::Builtin(name) => {
+                let guest = place(name);
+                let bytes = crate::workload::program::embedded(name).unwrap_or_default();
+                packer.bytes(&guest, REGULAR | 0o755, bytes)?;
+                guest
+            }
+        };
+        let start = Start {
+            path,
+            folder: spec.working_dir.clone().unwrap_or_else(|| "/".into()),
+            argv: spec.argv.clone(),
+            env: spec.env.clone(),
+            log,
+        };
+        if disk.is_none() {
+            packer.folders(&start.folder)?;
         }
-        let folder = working_folder(spec);
-        packer.folders(&folder)?;
         packer.bytes(Path::new(linux::INIT), REGULAR | 0o700, INIT)?;
         for module in modules {
             packer.bytes(&module_path(&module.name), REGULAR | 0o600, &module.content)?;
@@ -105,9 +134,9 @@ impl Root {
         packer.bytes(
             Path::new(linux::START),
             REGULAR | 0o600,
-            &start_file(&path, &folder, &spec.argv, &spec.env, modules, log),
+            &start.file(modules, disk, spec.virtio_console),
         )?;
-        packer.finish()
+        packer.finish(start)
     }
 }
 
@@ -115,51 +144,41 @@ fn module_path(name: &str) -> PathBuf {
     Path::new(linux::FOLDER).join(name)
 }
 
-/// The program's path in the guest.
-pub fn program_path(spec: &LaunchSpec, program: &ProgramFile) -> PathBuf {
-    match &spec.program {
-        Program::InRoot(path) => path.clone(),
-        Program::HostFile(_) => Path::new("/").join(&program.name),
-        Program::Builtin(name) => Path::new("/").join(name),
+impl Start {
+    /// The file that init reads: see `guest_abi::linux::StartHeader`.
+    pub fn file(&self, modules: &[Module], disk: Option<FileSystem>, ports: bool) -> Vec<u8> {
+        let header = StartHeader {
+            arguments: self.argv.len() as u32,
+            variables: self.env.len() as u32,
+            modules: modules.len() as u32,
+            log: self.log.into(),
+            ports: ports.into(),
+            disk: match disk {
+                None => linux::disk::NONE,
+                Some(FileSystem { read_only: false, .. }) => linux::disk::WRITABLE,
+                Some(FileSystem { read_only: true, .. }) => linux::disk::READ_ONLY,
+            },
+        };
+        let StartHeader { arguments, variables, modules: count, log, ports, disk: root } = header;
+        let mut content: Vec<u8> = [arguments, variables, count, log, ports, root]
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
+        let mut string = |bytes: &[u8]| {
+            content.extend_from_slice(bytes);
+            content.push(0);
+        };
+        string(self.path.as_os_str().as_bytes());
+        string(self.folder.as_os_str().as_bytes());
+        string(disk.map_or("", |disk| disk.name).as_bytes());
+        for text in self.argv.iter().chain(&self.env) {
+            string(text.as_bytes());
+        }
+        for module in modules {
+            string(module_path(&module.name).as_os_str().as_bytes());
+        }
+        content
     }
-}
-
-/// Where the program starts.
-pub fn working_folder(spec: &LaunchSpec) -> PathBuf {
-    spec.working_dir.clone().unwrap_or_else(|| "/".into())
-}
-
-/// What init reads: see `guest_abi::linux::StartHeader`.
-pub fn start_file(
-    path: &Path,
-    folder: &Path,
-    argv: &[CString],
-    env: &[CString],
-    modules: &[Module],
-    log: bool,
-) -> Vec<u8> {
-    let header = StartHeader {
-        arguments: argv.len() as u32,
-        variables: env.len() as u32,
-        modules: modules.len() as u32,
-        log: log.into(),
-    };
-    let StartHeader { arguments, variables, modules: count, log } = header;
-    let mut content: Vec<u8> =
-        [arguments, variables, count, log].iter().flat_map(|word| word.to_le_bytes()).collect();
-    let mut string = |bytes: &[u8]| {
-        content.extend_from_slice(bytes);
-        content.push(0);
-    };
-    string(path.as_os_str().as_bytes());
-    string(folder.as_os_str().as_bytes());
-    for text in argv.iter().chain(env) {
-        string(text.as_bytes());
-    }
-    for module in modules {
-        string(module_path(&module.name).as_os_str().as_bytes());
-    }
-    content
 }
 
 struct Packer {
@@ -340,7 +359,7 @@ impl Packer {
         )))
     }
 
-    fn finish(self) -> Result<Root, RuntimeError> {
+    fn finish(self, start: Start) -> Result<Root, RuntimeError> {
         let (archive, bytes, mapped) =
             self.archive.finish().map_err(RuntimeError::step("writing the initramfs"))?;
         // Holes at the end are part of it.
@@ -352,7 +371,7 @@ impl Packer {
                 first.display()
             )
         });
-        Ok(Root { archive: Rc::new(archive), bytes, mapped, notes: notes.into_iter().collect() })
+        Ok(Root { archive: Rc::new(archive), bytes, mapped, start, notes: notes.into_iter().collect() })
     }
 }
 

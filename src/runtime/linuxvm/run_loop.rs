@@ -9,6 +9,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use super::calls::{self, Progress};
 use super::console::Console;
+use super::devices::Devices;
 use super::layout::{RESTART_KIND, WARM_RESTART};
 use super::machine;
 use super::ports::*;
@@ -24,6 +25,8 @@ use crate::runtime::vmm::report::Ending;
 pub struct Guest<'a> {
     /// Its memory.
     pub memory: &'a GuestMemory,
+    /// Its devices in memory.
+    pub devices: &'a Devices,
     /// Where its progress is written.
     pub board: &'a Board,
     /// Linux' log is wanted at the end.
@@ -54,14 +57,14 @@ enum Next {
 
 impl<'a> Guest<'a> {
     /// A guest that has not run yet.
-    pub fn new(memory: &'a GuestMemory, board: &'a Board, log: bool) -> Guest<'a> {
+    pub fn new(memory: &'a GuestMemory, devices: &'a Devices, board: &'a Board, log: bool) -> Guest<'a> {
         let shared = Shared {
             console: Console::new(board),
             exits: Exits::default(),
             guest_ns: 0,
             progress: Progress::default(),
         };
-        Guest { memory, board, log, shared: Mutex::new(shared) }
+        Guest { memory, devices, board, log, shared: Mutex::new(shared) }
     }
 
     /// What the vCPUs share.
@@ -79,6 +82,12 @@ impl<'a> Guest<'a> {
                 Ok(VcpuExit::IoOut(calls::PORT, data)) => {
                     let number = <[u8; 4]>::try_from(data).map_or(0, u32::from_le_bytes);
                     self.call(number, vcpu)
+                }
+                Ok(VcpuExit::Shutdown) => ("shutdown", died(by_triple_fault(rip(vcpu)))),
+                Ok(VcpuExit::InternalError) => {
+                    // SAFETY: for this exit reason KVM has filled in the `internal` member.
+                    let suberror = unsafe { vcpu.get_kvm_run().__bindgen_anon_1.internal.suberror };
+                    ("internal_error", died(by_internal_error(suberror, rip(vcpu))))
                 }
                 Ok(exit) => self.answer(exit),
                 Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => {
@@ -139,15 +148,13 @@ impl<'a> Guest<'a> {
                 }
                 ("io_in:other", Next::Run)
             }
-            VcpuExit::MmioRead(_, data) => {
-                data.fill(0xff);
-                ("mmio_read:other", Next::Run)
-            }
-            VcpuExit::MmioWrite(..) => ("mmio_write:other", Next::Run),
+            VcpuExit::MmioRead(address, data) => (self.devices.read(address, data), Next::Run),
+            VcpuExit::MmioWrite(address, data) => match self.devices.write(address, data) {
+                Ok(name) => (name, Next::Run),
+                Err(broken) => (broken.device, died(broken.into())),
+            },
             VcpuExit::Debug(_) => ("debug", Next::Unpacked),
             VcpuExit::Intr => ("interrupted", Next::Run),
-            VcpuExit::Shutdown => ("shutdown", died(by_triple_fault(None))),
-            VcpuExit::InternalError => ("internal_error", died(by_internal_error(0, None))),
             VcpuExit::FailEntry(reason, _) => (
                 "fail_entry",
                 died(by_unexpected_exit(&format!("KVM_EXIT_FAIL_ENTRY (reason {reason:#x})"), None)),
@@ -191,6 +198,10 @@ impl<'a> Guest<'a> {
             message: format!("the guest's Linux panicked: {said}"),
         }
     }
+}
+
+fn rip(vcpu: &VcpuFd) -> Option<u64> {
+    vcpu.get_regs().ok().map(|regs| regs.rip)
 }
 
 fn died(death: Death) -> Next {

@@ -18,6 +18,8 @@ mod clone;
 mod death;
 mod descriptors;
 mod file_tree;
+#[cfg(test)]
+mod hostile;
 mod image;
 mod initial_stack;
 mod loader;

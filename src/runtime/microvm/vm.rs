@@ -136,17 +136,25 @@ impl TimeBase {
     }
 }
 
-/// The guest's counter and the host's clock.
+/// The guest's counter and the host's clock, as nearly at the same moment as one of a few tries gets.
 fn read_tsc(vcpu: &VcpuFd) -> Result<(u64, u64), kvm_ioctls::Error> {
     let entry = kvm_msr_entry { index: TSC, ..kvm_msr_entry::default() };
     let mut msrs = Msrs::from_entries(&[entry]).map_err(|_| kvm_ioctls::Error::new(libc::EINVAL))?;
-    let before = monotonic_ns();
-    let read = vcpu.get_msrs(&mut msrs)?;
-    let after = monotonic_ns();
-    let entry = msrs.as_slice().first().filter(|_| read == 1);
-    let tsc = entry.ok_or(kvm_ioctls::Error::new(libc::ENODEV))?.data;
-    // The counter was read somewhere between the two.
-    Ok((tsc, before + (after - before) / 2))
+    let mut best = (u64::MAX, 0, 0);
+    for _ in 0..3 {
+        let before = monotonic_ns();
+        let read = vcpu.get_msrs(&mut msrs)?;
+        let apart_ns = monotonic_ns() - before;
+        let entry = msrs.as_slice().first().filter(|_| read == 1);
+        let tsc = entry.ok_or(kvm_ioctls::Error::new(libc::ENODEV))?.data;
+        // The counter was read somewhere between the two.
+        best = best.min((apart_ns, tsc, before + apart_ns / 2));
+        // Longer, and somebody else had the CPU meanwhile.
+        if apart_ns < 50_000 {
+            break;
+        }
+    }
+    Ok((best.1, best.2))
 }
 
 fn realtime_ns() -> u64 {

@@ -1,6 +1,7 @@
 //! The VMM of a microVM, in a process of its own (`vmm/process.rs`).
 
 use std::mem::offset_of;
+use std::os::fd::AsRawFd;
 
 use guest_abi::ClockPage;
 use kvm_ioctls::VmFd;
@@ -55,7 +56,7 @@ fn build<'a>(plan: &Plan, launch: &Launch<'a>) -> Result<(VmFd, Guest<'a>), Fail
     let layout = &plan.layout;
     let memory = GuestMemory::new(layout.end, layout.memory, &plan.windows)
         .map_err(Failed::at("mapping guest memory"))?;
-    close_other_files(&plan.kvm)?;
+    close_other_files([plan.kvm.as_raw_fd()])?;
     board.phase("map memory");
 
     let machine = plan.kvm.create_vm().map_err(Failed::kvm("KVM_CREATE_VM"))?;
@@ -166,7 +167,7 @@ fn report(
     let configured_bytes = plan.layout.memory_bytes();
     VmReport {
         vm_exits: guest.exits.report(),
-        kvm_stats: report::kvm_stats(machine, &guest.vcpu, &mut notes),
+        kvm_stats: report::kvm_stats(machine, &[guest.vcpu.as_raw_fd()], &mut notes),
         guest_syscalls: Some(guest.syscalls()),
         missing_calls: guest.missing_calls(),
         memory: resident

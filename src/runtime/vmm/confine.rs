@@ -37,6 +37,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_clock_nanosleep,
     libc::SYS_getrandom,
     libc::SYS_madvise,
+    // A disk's image.
+    libc::SYS_preadv,
     // The report, from files that are open already.
     libc::SYS_read,
     libc::SYS_pread64,
@@ -68,8 +70,8 @@ pub fn filter(requests: &[u64]) -> Filter {
         let call = libc::c_long::from(number);
         if call == libc::SYS_ioctl {
             Verdict::FailUnless(libc::EPERM, 1, Test::OneOf(&requests))
-        } else if call == libc::SYS_mmap {
-            // Memory for the heap, never executable.
+        } else if call == libc::SYS_mmap || call == libc::SYS_mprotect {
+            // Memory for the heap, which in a thread grows by mprotect; never executable.
             Verdict::FailIf(libc::EPERM, 2, Test::AnyBit(libc::PROT_EXEC as u32))
         } else if ALLOWED.contains(&call) {
             Verdict::Allow

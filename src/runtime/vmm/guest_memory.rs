@@ -4,7 +4,7 @@
 use std::ffi::c_void;
 use std::fs::File;
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -17,7 +17,7 @@ use vm_memory::{
 
 use crate::runtime::snapshot::Extent;
 use guest_abi::Segment;
-use guest_abi::layout::{HOLE_START, PAGE, offset, physical};
+use guest_abi::layout::{HOLE_START, LARGE_PAGE, PAGE, offset, physical};
 
 /// Copying so little takes less time than mapping it, and than the faults at its first use.
 const COPIED_UP_TO: usize = 4 * PAGE as usize;
@@ -31,7 +31,8 @@ pub struct GuestMemory {
     regions: GuestMemoryMmap,
 }
 
-// SAFETY: the memory is used by volatile accesses and system calls only, from any thread.
+// SAFETY: the address is only used for mapping at the start, and for system calls on ranges that are checked; the
+// bytes are shared with the guest anyway, and accessed as `vm_memory` does.
 unsafe impl Sync for GuestMemory {}
 
 /// A part of a file that is mapped into guest memory.
@@ -70,8 +71,14 @@ impl GuestMemory {
         let size = NonZeroUsize::new(bytes as usize).ok_or(nix::Error::EINVAL)?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing.
-        let base = unsafe { mmap_anonymous(None, size, rights, flags)? };
+        // Room to begin at a large page: only then can the host use large pages for the guest's.
+        let room = size.checked_add(LARGE_PAGE as usize).ok_or(nix::Error::EINVAL)?;
+        // SAFETY: a new mapping at an address of the kernel's choice overlaps nothing; the part of it from the
+        // next large page on is as large as was asked for.
+        let base = unsafe {
+            let start = mmap_anonymous(None, room, rights, flags)?;
+            start.byte_add(start.as_ptr().align_offset(LARGE_PAGE as usize))
+        };
         for Window { offset, file, file_offset, bytes } in windows {
             let Some(bytes) = NonZeroUsize::new(*bytes as usize) else { continue };
             // Writing this as one check keeps a wrong layout from mapping over the VMM itself.
@@ -110,6 +117,41 @@ impl GuestMemory {
         Ok(GuestMemory { base, bytes, kept, regions })
     }
 
+    /// Asks the host to back all of it by large pages where it can (madvise(2)): for a guest that touches most of
+    /// its memory. A host that does not know them uses small ones.
+    pub fn use_large_pages(&self) {
+        // SAFETY: the range is our mapping; the advice changes no content.
+        let _ = unsafe { madvise(self.base, self.bytes as usize, MmapAdvise::MADV_HUGEPAGE) };
+    }
+
+    /// Reads a part of a file into it.
+    ///
+    /// # Errors
+    /// The system's reason; a file that is shorter than the part.
+    pub fn load(&self, part: &Window) -> std::io::Result<()> {
+        let mut done = 0;
+        while done < part.bytes {
+            let slice =
+                self.slice(Segment { physical: physical(part.offset + done), bytes: part.bytes - done })?;
+            // SAFETY: the slice is guest memory, which stays mapped; its content is the guest's affair.
+            let read = unsafe {
+                let at = slice.ptr_guard_mut().as_ptr().cast();
+                libc::pread(part.file.as_raw_fd(), at, slice.len(), (part.file_offset + done) as libc::off_t)
+            };
+            match read {
+                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                1.. => done += read as u64,
+                _ => {
+                    let error = std::io::Error::last_os_error();
+                    if error.kind() != std::io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// For `KVM_SET_USER_MEMORY_REGION`, the memory between two offsets: guest physical address, bytes, host
     /// address.
     pub fn slots(&self, start: u64, end: u64) -> Vec<(u64, u64, u64)> {
@@ -121,6 +163,11 @@ impl GuestMemory {
     /// Host addresses of all of it, and bytes.
     pub fn host_range(&self) -> (u64, u64) {
         (self.base.as_ptr() as u64, self.bytes)
+    }
+
+    /// All of it, for devices that find their buffers there.
+    pub fn regions(&self) -> &GuestMemoryMmap {
+        &self.regions
     }
 
     /// Reads a number. The guest may change it meanwhile; the value is one that it wrote.

@@ -2,9 +2,10 @@
 //! with its guest.
 
 use std::io::Error;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use crate::runtime::RuntimeError;
+use crate::runtime::board::Board;
 use crate::runtime::clone::{Cloned, clone3, reset_signals};
 use crate::runtime::launcher::recipe::{Launch, Started};
 
@@ -39,14 +40,19 @@ pub fn start(
         Cloned::Child => {
             launch.board.spawned();
             let status = become_sandbox(launch, parent).and_then(|()| life(launch));
-            let status = status.unwrap_or_else(|Failed(step, errno)| {
-                launch.board.launch_failed(step, errno);
-                125
-            });
-            // SAFETY: ends this process without running anything of the launcher's.
-            unsafe { libc::_exit(status) }
+            leave(launch.board, status)
         }
     }
+}
+
+/// Ends the VMM's process, with all its threads, and says what failed if something did.
+pub fn leave(board: &Board, status: Result<i32, Failed>) -> ! {
+    let status = status.unwrap_or_else(|Failed(step, errno)| {
+        board.launch_failed(step, errno);
+        125
+    });
+    // SAFETY: ends this process without running anything of the launcher's.
+    unsafe { libc::_exit(status) }
 }
 
 /// Takes the standard streams, and dies with the launcher.
@@ -73,19 +79,22 @@ fn become_sandbox(launch: &Launch<'_>, parent: libc::pid_t) -> Result<(), Failed
     Ok(())
 }
 
-/// Drops what the launcher has open, but for one file: above all the other ends of pipes, which would keep
+/// Drops what the launcher has open, but for some files: above all the other ends of pipes, which would keep
 /// them from ending. What is mapped stays mapped.
 ///
 /// # Errors
 /// The system's reason.
-pub fn close_other_files(kept: &impl AsRawFd) -> Result<(), Failed> {
-    let kept = kept.as_raw_fd().unsigned_abs();
-    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, u32::MAX)] {
+pub fn close_other_files(kept: impl IntoIterator<Item = RawFd>) -> Result<(), Failed> {
+    let mut kept: Vec<u32> = kept.into_iter().map(i32::unsigned_abs).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for next in kept.into_iter().chain([u32::MAX]) {
         // SAFETY: nothing in this process uses any of these descriptors from here on; their owners are never
         // dropped, since the process ends by _exit.
-        if first <= last && unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) } != 0 {
+        if first < next && unsafe { libc::syscall(libc::SYS_close_range, first, next - 1, 0u32) } != 0 {
             return Err(Failed::at("closing inherited files")(Error::last_os_error()));
         }
+        first = next.saturating_add(1);
     }
     Ok(())
 }

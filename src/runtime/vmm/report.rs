@@ -1,7 +1,7 @@
 //! How a guest ended, and what is told about its VM at the end.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use super::death::by_unexpected_exit;
 use super::guest_memory::GuestMemory;
@@ -47,10 +47,11 @@ impl Ending {
     }
 }
 
-/// KVM's own counters of a VM and a vCPU of it; a note where they cannot be had.
-pub fn kvm_stats(vm: &impl AsRawFd, vcpu: &impl AsRawFd, notes: &mut Vec<String>) -> BTreeMap<String, u64> {
+/// KVM's own counters of a VM, and of its vCPUs together; a note where they cannot be had.
+pub fn kvm_stats(vm: &impl AsRawFd, vcpus: &[RawFd], notes: &mut Vec<String>) -> BTreeMap<String, u64> {
     let mut counters = BTreeMap::new();
-    let read = stats::read(vm, "vm.", &mut counters).and_then(|()| stats::read(vcpu, "vcpu.", &mut counters));
+    let read = stats::read(vm, "vm.", &mut counters)
+        .and_then(|()| vcpus.iter().try_for_each(|vcpu| stats::read(vcpu, "vcpu.", &mut counters)));
     if let Err(error) = read {
         notes.push(format!("KVM's own counters could not be read ({error})"));
     }

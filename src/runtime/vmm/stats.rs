@@ -43,7 +43,8 @@ pub fn read(fd: &impl AsRawFd, prefix: &str, into: &mut BTreeMap<String, u64>) -
     bytes.truncate(length);
     for (name, value) in parse(&bytes) {
         if value != 0 {
-            into.insert(format!("{prefix}{name}"), value);
+            let sum = into.entry(format!("{prefix}{name}")).or_default();
+            *sum = sum.saturating_add(value);
         }
     }
     Ok(())

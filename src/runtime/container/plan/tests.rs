@@ -139,12 +139,53 @@ fn a_lower_root_is_overlaid_with_its_name_escaped() {
 }
 
 #[test]
-fn where_there_is_no_overlay_the_root_is_read_only_and_that_is_said() {
+fn where_there_is_no_overlay_the_root_is_a_copy_and_that_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(folder.path().join("etc")).expect("made");
+    std::fs::write(folder.path().join("etc/motd"), "hello").expect("written");
     let host = Host { overlay: false, ..host(true) };
-    let plan = Plan::new(&spec(&[]), &host, None, Some(Path::new("/images/a")), &[]).unwrap();
-    let root = position(&plan, "making /sys read-only");
-    assert!(root < position(&plan, "making /sys the root"));
-    assert!(plan.notes[0].contains("read-only"));
+    let plan = Plan::new(&spec(&[]), &host, None, Some(folder.path()), &[]).unwrap();
+    let copied = position(&plan, &format!("copying {}/etc/motd", folder.path().display()));
+    assert!(position(&plan, "making the folder /sys/etc") < copied);
+    assert!(copied < position(&plan, "making /sys the root"));
+    assert!(plan.notes[0].contains("copy"));
+    // In a build, the copy stays.
+    let spec = LaunchSpec { writes: Some("/store/step".into()), ..spec(&[]) };
+    let plan = Plan::new(&spec, &host, None, Some(folder.path()), &[]).unwrap();
+    let copied = position(&plan, "making the folder /store/step/copy/etc");
+    assert!(copied < position(&plan, "showing the host's //store/step/copy at /sys"));
+}
+
+#[test]
+fn in_a_build_what_is_written_goes_to_the_host() {
+    let spec = LaunchSpec { writes: Some("/store/step".into()), ..spec(&[]) };
+    let plan = Plan::new(&spec, &host(true), None, Some(Path::new("/store/root")), &[]).unwrap();
+    let step = plan.steps.iter().find(|step| step.phase == OVERLAY).expect("there");
+    let Action::Operations(operations) = &step.action else { panic!("operations") };
+    let [Operation::Mount { options, .. }] = &operations[..] else { panic!("one mount") };
+    assert_eq!(
+        options.to_str().unwrap(),
+        "lowerdir=/store/root,upperdir=/store/step/upper,workdir=/store/step/work,redirect_dir=off,metacopy=off"
+    );
+}
+
+#[test]
+fn another_user_runs_the_program_and_no_capability_is_left_to_him() {
+    let user = Identity { uid: 7, gid: 8, groups: vec![9], home: None };
+    let spec = LaunchSpec { user: Some(user), ..spec(&[]) };
+    let of = |privileged| {
+        Plan::new(&spec, &host(privileged), Some(Path::new("/opt/bin/tool")), None, &[]).unwrap()
+    };
+    let plan = of(true);
+    let became = position(&plan, "becoming user 7 of group 8");
+    assert!(position(&plan, "giving up capabilities for good") < became);
+    assert!(became < position(&plan, "dropping all capabilities"));
+    assert!(plan.changes_user);
+    // Without root, he is the one user there is.
+    let plan = of(false);
+    position(&plan, "writing \"7 1000 1\" to /proc/self/uid_map");
+    position(&plan, "writing \"8 100 1\" to /proc/self/gid_map");
+    assert!(plan.notes.iter().any(|note| note.contains("groups")));
 }
 
 #[test]
