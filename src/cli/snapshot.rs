@@ -30,7 +30,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum SnapshotCommand {
     /// Boot a virtual machine with a program, and save it as it is just before the program starts
-    Save(SaveArguments),
+    Save(Box<SaveArguments>),
     /// Check a snapshot and tell what it holds
     Inspect(InspectArguments),
 }

@@ -125,7 +125,8 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
     let mut vcpu = state.changes(&fresh, Time::GoesOn);
     if is_amd(&header.cpuid) {
         // KVM tells every task state segment of an AMD processor as busy. Such a processor does not care, but
-        // QEMU's emulation of one lets ring 3 use no port with a task state that was loaded as busy.
+        // QEMU's emulation of one lets ring 3 use a port only while the type is that of an available one
+        // (`helper_check_io`): init would die of its first call.
         vcpu.sregs.tr.type_ = AVAILABLE_TASK_STATE;
     }
     let start = spec.map_or(Ok(Vec::new()), |spec| other_start(&machine, spec))?;
@@ -144,7 +145,7 @@ fn restore(snapshot: &Snapshot, spec: Option<&LaunchSpec>) -> Result<Plan, Snaps
     })
 }
 
-/// Type of a task state segment (Intel SDM volume 3, 3.5).
+/// Type of a task state segment (Intel SDM volume 3, 3.5); 11 is a busy one.
 const AVAILABLE_TASK_STATE: u8 = 9;
 
 /// `AuthenticAMD` and its kin, whose first leaf has these letters in EBX.
@@ -225,11 +226,15 @@ impl Plan {
     /// Answers init's call in the memory of a clone, with what clones must not share.
     ///
     /// # Errors
-    /// When the snapshot has no room for it.
+    /// When the snapshot has no room for it, or the host no random bytes.
     pub fn renew(&self, memory: &GuestMemory) -> std::io::Result<()> {
         let mut seed = [0; 64];
-        // SAFETY: the buffer is as long as we say. A short or failed read leaves zeros, as early in boot.
-        unsafe { libc::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
+        // SAFETY: the buffer is as long as we say.
+        let drawn = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), seed.len(), 0) };
+        // Without them clones would share their randomness: rather no clone.
+        if drawn != seed.len() as isize {
+            return Err(std::io::Error::last_os_error());
+        }
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let mut bytes = seed.to_vec();
         for word in [now.as_secs(), now.subsec_nanos().into(), self.start.len() as u64] {
