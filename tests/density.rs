@@ -204,7 +204,11 @@ fn wait_for_sandboxes(harness: &Child, least: usize) {
     };
     let deadline = Instant::now() + Duration::from_secs(60);
     while sandboxes() < least {
-        assert!(Instant::now() < deadline, "no sandbox was started");
+        if Instant::now() > deadline {
+            // Nobody else would end it.
+            let _ = kill(Pid::from_raw(harness.id() as i32), Signal::SIGTERM);
+            panic!("only {} sandboxes were there at once, not {least}", sandboxes());
+        }
         sleep(Duration::from_millis(2));
     }
     sleep(Duration::from_millis(500));
@@ -213,7 +217,7 @@ fn wait_for_sandboxes(harness: &Child, least: usize) {
 #[test]
 fn ctrl_c_keeps_what_there_is_and_leaves_nothing_behind() {
     let before = Snapshot::take();
-    for (starters, signal) in [("0", Signal::SIGINT), ("0", Signal::SIGTERM), ("1,2", Signal::SIGINT)] {
+    for (starters, signal) in [("0", Signal::SIGINT), ("0", Signal::SIGTERM), ("2", Signal::SIGINT)] {
         let folder = TempDir::new().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_isobench"))
             .args(["density", "--runtime", "container", "--max", "3000", "--window", "60s"])

@@ -4,17 +4,24 @@
 use elf::ElfBytes;
 use elf::abi::{PF_X, PT_LOAD};
 use elf::endian::LittleEndian;
+use guest_abi::KernelHeader;
 use iced_x86::{Decoder, DecoderOptions, Instruction, InstructionInfoFactory, Register};
 
 /// The guest kernel, as it is embedded.
 static KERNEL: &[u8] = isobench::runtime::microvm::GUEST_KERNEL;
+
+const HEADER: usize = size_of::<KernelHeader>();
 
 fn code() -> Vec<(u64, &'static [u8])> {
     let elf = ElfBytes::<LittleEndian>::minimal_parse(KERNEL).expect("an ELF file");
     let segments = elf.segments().expect("program headers").iter();
     segments
         .filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_X != 0)
-        .map(|segment| (segment.p_vaddr, elf.segment_data(&segment).expect("data within the file")))
+        // It begins with addresses for the VMM, which are no instructions.
+        .map(|segment| {
+            let bytes = elf.segment_data(&segment).expect("data within the file");
+            (segment.p_vaddr + HEADER as u64, &bytes[HEADER..])
+        })
         .collect()
 }
 

@@ -221,7 +221,8 @@ fn what_cannot_run_is_refused_in_one_line() {
         assert!(!output.status.success() && said.contains(why) && said.lines().count() == 1, "{said}");
         assert!(output.stdout.is_empty());
     };
-    refused(&[], Path::new(env!("CARGO_BIN_EXE_isobench")), "dynamically linked");
+    // This test is linked as every program is by default.
+    refused(&[], &std::env::current_exe().unwrap(), "dynamically linked");
     refused(&["--memory", "100T"], Path::new("noop"), "more than this host");
     let output = isobench().args(["run", "--runtime", "microvm", "--"]).arg(&cut).output().unwrap();
     assert!(!output.status.success() && output.stdout.is_empty());
