@@ -34,6 +34,29 @@ fn clone(file: &Path, options: &[&str], arguments: &[&str]) -> (String, String, 
     (text(output.stdout), text(output.stderr), output.status.code())
 }
 
+/// Without a look at KVM or a kernel.
+#[test]
+fn what_no_snapshot_of_linux_holds_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("saved.snapshot");
+    for (options, reason) in [
+        (&["--cpus", "2"][..], "more than one vCPU"),
+        (&["--virtio-console"], "a virtio console"),
+        (&["--disk", "/dev/null"], "a disk"),
+    ] {
+        let output = isobench()
+            .args(["snapshot", "save", "--runtime", "linuxvm"])
+            .args(options)
+            .arg(&file)
+            .args(["--", "noop"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(reason) && said.lines().count() == 1, "{said}");
+        assert!(!output.status.success() && !file.exists());
+    }
+}
+
 #[test]
 fn a_clone_does_what_the_microvm_does() {
     if !need("kvm") || !need("busybox") || !need("cc") {

@@ -184,12 +184,13 @@ fn c_string(text: &OsString) -> Result<CString, Failure> {
 }
 
 /// The runtimes of ours by name.
-pub const RUNTIMES: [(&str, Kind); 5] = [
+pub const RUNTIMES: [(&str, Kind); 6] = [
     ("process", Kind::Process),
     ("container", Kind::Container),
     ("microvm", Kind::Microvm),
     ("microvm-clone", Kind::MicrovmClone),
     ("linuxvm", Kind::Linuxvm),
+    ("linuxvm-clone", Kind::LinuxvmClone),
 ];
 
 /// Accepts the name of a runtime, ours or external; clap suggests the nearest for any other.

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 
 use super::Failure;
 use super::arguments::{SandboxArguments, program_failure};
-use crate::runtime::microvm;
-use crate::runtime::snapshot::{Header, Snapshot};
+use crate::runtime::snapshot::{Header, Snapshot, SnapshotError};
+use crate::runtime::{linuxvm, microvm};
 
 /// Save a booted virtual machine as a file, to be cloned by run --from-snapshot.
 #[derive(Debug, Args)]
@@ -22,6 +22,7 @@ pub struct SnapshotArguments {
 const EXAMPLES: &str = "\
 Examples:
   isobench snapshot save hello.snapshot -- busybox echo hello
+  isobench snapshot save --runtime linuxvm hello.linux -- busybox echo hello
   isobench snapshot inspect hello.snapshot
   isobench run --from-snapshot hello.snapshot
   isobench run --from-snapshot hello.snapshot -e NAME=value -- echo other arguments";
@@ -29,7 +30,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum SnapshotCommand {
     /// Boot a virtual machine with a program, and save it as it is just before the program starts
-    Save(SaveArguments),
+    Save(Box<SaveArguments>),
     /// Check a snapshot and tell what it holds
     Inspect(InspectArguments),
 }
@@ -38,6 +39,10 @@ enum SnapshotCommand {
 struct SaveArguments {
     /// The file to write
     file: PathBuf,
+
+    /// What to boot
+    #[arg(long, value_name = "RUNTIME", default_value = "microvm", value_parser = ["microvm", "linuxvm"])]
+    runtime: String,
 
     #[command(flatten)]
     sandbox: SandboxArguments,
@@ -62,7 +67,8 @@ pub fn run(arguments: SnapshotArguments) -> Result<ExitCode, Failure> {
 
 fn save(arguments: &SaveArguments) -> Result<ExitCode, Failure> {
     let spec = arguments.sandbox.spec(&arguments.command)?;
-    let snapshot = microvm::take(&spec).map_err(program_failure)?;
+    let taken = if arguments.runtime == "linuxvm" { linuxvm::take(&spec) } else { microvm::take(&spec) };
+    let snapshot = taken.map_err(program_failure)?;
     let file = &arguments.file;
     snapshot.save(file).map_err(|error| {
         Failure::failed(format!("the snapshot {} cannot be written: {error}", file.display()))
@@ -74,10 +80,15 @@ fn save(arguments: &SaveArguments) -> Result<ExitCode, Failure> {
 fn inspect(arguments: &InspectArguments) -> Result<ExitCode, Failure> {
     let file = &arguments.file;
     let snapshot = Snapshot::open(file)
-        .and_then(|snapshot| microvm::inspect(&snapshot.header).map(|()| snapshot))
+        .and_then(|snapshot| check(&snapshot.header).map(|()| snapshot))
         .map_err(|error| Failure::failed(format!("the snapshot {} {error}", file.display())))?;
     print!("{}", describe(&snapshot.header));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether its runtime understands it.
+fn check(header: &Header) -> Result<(), SnapshotError> {
+    if header.runtime == "linuxvm" { linuxvm::inspect(header) } else { microvm::inspect(header) }
 }
 
 fn describe(header: &Header) -> String {

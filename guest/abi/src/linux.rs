@@ -39,6 +39,10 @@ pub enum InitCall {
     PowerOff = 0x107,
     /// Init cannot go on: step `args[0]` (see [`Step`]), error number `args[1]`. Does not return.
     Failed = 0x108,
+    /// Linux is up and init is ready: here a snapshot is taken. Only rung where [`InitCall::Started`] gave
+    /// [`TAKES_SNAPSHOT`]. The `args[1]` bytes at address `args[0]` are room for a [`Renewal`] and what follows it.
+    /// Result: the bytes that a clone finds there.
+    Ready = 0x109,
 }
 
 impl InitCall {
@@ -55,6 +59,7 @@ impl InitCall {
             0x106 => Log,
             0x107 => PowerOff,
             0x108 => Failed,
+            0x109 => Ready,
             _ => return None,
         })
     }
@@ -72,8 +77,29 @@ impl InitCall {
             Log => "log",
             PowerOff => "power_off",
             Failed => "init_failed",
+            Ready => "ready",
         }
     }
+}
+
+/// What [`InitCall::Started`] gives where a snapshot is to be taken.
+pub const TAKES_SNAPSHOT: i64 = 1;
+
+/// Room for a [`Renewal`] and what follows it.
+pub const RENEWAL_BYTES: usize = 128 << 10;
+
+/// What a clone of a snapshot is given in place of what all clones would share else; behind it, a [`START`] file.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Renewal {
+    /// Fresh random bytes.
+    pub seed: [u8; 64],
+    /// The host's `CLOCK_REALTIME`: seconds.
+    pub seconds: u64,
+    /// And nanoseconds.
+    pub nanoseconds: u64,
+    /// Bytes of the file that replaces the root's [`START`]; 0: none does.
+    pub start_bytes: u64,
 }
 
 /// What [`InitCall::Read`] gives when it would have to wait: `-EAGAIN`.
@@ -91,6 +117,7 @@ pub enum Step {
     Module = 5,
     Disk = 6,
     Ports = 7,
+    Renewal = 8,
 }
 
 impl Step {
@@ -104,6 +131,7 @@ impl Step {
             5 => "loading a kernel module",
             6 => "mounting the disk",
             7 => "opening the console's ports",
+            8 => "renewing what clones must not share",
             _ => "an unknown step",
         }
     }
@@ -151,4 +179,5 @@ pub mod disk {
 const _: () = {
     assert!(size_of::<CallBlock>() == 32 && offset_of!(CallBlock, result) == 24);
     assert!(size_of::<StartHeader>() == 24);
+    assert!(size_of::<Renewal>() == 88 && offset_of!(Renewal, start_bytes) == 80);
 };

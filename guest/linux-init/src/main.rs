@@ -7,12 +7,13 @@
 
 use core::arch::naked_asm;
 
-use guest_abi::linux::{InitCall, Step};
+use guest_abi::linux::{InitCall, Step, TAKES_SNAPSHOT};
 
 mod bare;
 mod doorbell;
 mod files;
 mod link;
+mod renew;
 mod start;
 mod streams;
 mod sys;
@@ -29,7 +30,7 @@ unsafe extern "C" fn _start() -> ! {
 
 extern "C" fn main() -> ! {
     doorbell::open();
-    ring(InitCall::Started, [0; 3]);
+    let takes_snapshot = ring(InitCall::Started, [0; 3]) == TAKES_SNAPSHOT;
     files::mount_devices();
     let start = start::read().unwrap_or_else(|errno| fail(Step::Start, errno));
     for module in start.modules() {
@@ -45,6 +46,7 @@ extern "C" fn main() -> ! {
         files::remove_own(&start);
     }
     files::mount_others();
+    let start = if takes_snapshot { renew::wait().unwrap_or(start) } else { start };
     let (child, mut streams) = workload::start(&start, program);
     let (status, oom_kills) = streams.carry_until_end(child);
     ring(InitCall::Exited, [status.into(), oom_kills, 0]);

@@ -14,7 +14,6 @@ pub struct Start {
 
 /// Reads the file.
 pub fn read() -> Result<Start, i32> {
-    const HEADER: usize = size_of::<StartHeader>();
     let file = sys::open(c"/.isobench/start", sys::O_RDONLY | sys::O_CLOEXEC)?;
     let content = sys::memory(sys::size(file)?)?;
     let mut read = 0;
@@ -25,6 +24,13 @@ pub fn read() -> Result<Start, i32> {
         }
     }
     sys::close(file);
+    Start::parse(content)
+}
+
+impl Start {
+    /// Understands the file's content.
+    pub fn parse(content: &'static [u8]) -> Result<Start, i32> {
+        const HEADER: usize = size_of::<StartHeader>();
     let (header, strings) = content.split_at_checked(HEADER).ok_or(0)?;
     let word = |at: usize| {
         let bytes = header.get(4 * at..4 * at + 4).and_then(|bytes| bytes.try_into().ok());
@@ -39,9 +45,8 @@ pub fn read() -> Result<Start, i32> {
         disk: word(5),
     };
     Ok(Start { header, strings })
-}
+    }
 
-impl Start {
     /// The strings, in their order.
     fn all(&self) -> impl Iterator<Item = &'static CStr> {
         let mut rest = self.strings;

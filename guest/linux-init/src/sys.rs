@@ -31,6 +31,8 @@ const IOPERM: usize = 173;
 const OPEN: usize = 2;
 const SIGNALFD4: usize = 289;
 const PIPE2: usize = 293;
+const IOCTL: usize = 16;
+const CLOCK_SETTIME: usize = 227;
 const FINIT_MODULE: usize = 313;
 
 /// `open`: read only.
@@ -329,6 +331,35 @@ pub fn load_module(path: &CStr) -> Result<(), i32> {
         Err(error) if error != EEXIST => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Puts random bytes into Linux' generator and has it begin anew (random(4)).
+pub fn reseed(seed: &[u8; 64]) -> Result<(), i32> {
+    const RNDADDENTROPY: usize = 0x4008_5203;
+    const RNDRESEEDCRNG: usize = 0x5207;
+    #[repr(C)]
+    struct PoolInfo {
+        entropy_bits: i32,
+        bytes: i32,
+        seed: [u8; 64],
+    }
+    let pool = PoolInfo { entropy_bits: 8 * 64, bytes: 64, seed: *seed };
+    let file = open(c"/dev/urandom", O_RDONLY | O_CLOEXEC)?;
+    // SAFETY: an open file, and a structure as the call wants it.
+    unsafe {
+        call(IOCTL, [file as usize, RNDADDENTROPY, &raw const pool as usize, 0, 0, 0])?;
+        call(IOCTL, [file as usize, RNDRESEEDCRNG, 0, 0, 0, 0])?;
+    }
+    close(file);
+    Ok(())
+}
+
+/// Sets the clock of the day.
+pub fn set_clock(seconds: u64, nanoseconds: u64) -> Result<(), i32> {
+    const CLOCK_REALTIME: usize = 0;
+    let time = [seconds, nanoseconds];
+    // SAFETY: Linux reads two words.
+    unsafe { call(CLOCK_SETTIME, [CLOCK_REALTIME, time.as_ptr() as usize, 0, 0, 0, 0]) }.map(drop)
 }
 
 /// Linux' log: its address and its bytes.

@@ -26,10 +26,12 @@ pub enum Kind {
     Container,
     /// A KVM virtual machine with the tiny guest kernel.
     Microvm,
+    /// The same, cloned from a snapshot.
+    MicrovmClone,
     /// A KVM virtual machine with a Linux kernel.
     Linuxvm,
     /// The same, cloned from a snapshot.
-    MicrovmClone,
+    LinuxvmClone,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Kind::Container => "container",
             Kind::Microvm => "microvm",
             Kind::Linuxvm => "linuxvm",
+            Kind::LinuxvmClone => "linuxvm-clone",
             Kind::MicrovmClone => "microvm-clone",
         }
     }

@@ -505,7 +505,7 @@ fn leaves_orphans(kind: Kind, spec: &LaunchSpec) -> bool {
     match kind {
         Kind::Process => true,
         Kind::Container => spec.without.contains(&Isolation::Pid),
-        Kind::Microvm | Kind::MicrovmClone | Kind::Linuxvm => false,
+        Kind::Microvm | Kind::MicrovmClone | Kind::Linuxvm | Kind::LinuxvmClone => false,
     }
 }
 
@@ -514,7 +514,7 @@ fn check(kind: Kind) -> Result<Vec<String>, Unavailable> {
         Kind::Process => Ok(Vec::new()),
         Kind::Container => container::check(),
         Kind::Microvm | Kind::MicrovmClone => microvm::check(),
-        Kind::Linuxvm => linuxvm::check(),
+        Kind::Linuxvm | Kind::LinuxvmClone => linuxvm::check(),
     }
 }
 
@@ -524,6 +524,7 @@ fn prepare(kind: Kind, spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeErro
         Kind::Container => container::prepare(spec),
         Kind::Microvm => microvm::prepare(spec),
         Kind::Linuxvm => linuxvm::prepare(spec),
+        Kind::LinuxvmClone => linuxvm::prepare_clone(spec),
         Kind::MicrovmClone => microvm::prepare_clone(spec),
     }
 }

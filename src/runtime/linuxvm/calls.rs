@@ -4,9 +4,10 @@
 use std::io::Error;
 use std::mem::offset_of;
 
-use guest_abi::linux::{CallBlock, InitCall, Step, WOULD_BLOCK};
+use guest_abi::linux::{CallBlock, InitCall, Step, TAKES_SNAPSHOT, WOULD_BLOCK};
 use guest_abi::{DOORBELL, Segment};
 use kvm_ioctls::VcpuFd;
+use serde::{Deserialize, Serialize};
 
 use crate::measure::clock::monotonic_ns;
 use crate::runtime::board::Board;
@@ -24,8 +25,21 @@ pub const PORT: u16 = DOORBELL;
 pub struct Progress {
     /// How the workload ended, while Linux' log is still to come.
     ending: Option<Ending>,
+    /// A snapshot is to be taken when init is ready.
+    pub takes_snapshot: bool,
+    /// Init is, and this is what a clone has to answer.
+    pub ready: Option<Ready>,
     /// The workload's processes that Linux killed for want of memory.
     pub oom_kills: u64,
+}
+
+/// Where in guest memory a clone's answer to [`InitCall::Ready`] goes: guest physical addresses.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Ready {
+    /// The result.
+    pub result: u64,
+    /// Room for a renewal: addresses and bytes.
+    pub room: Vec<(u64, u64)>,
 }
 
 /// Answers one call; some of them end the guest.
@@ -42,13 +56,17 @@ pub fn answer(
     let result = match call {
         InitCall::Started => {
             board.phase("kernel");
-            Ok(0)
+            Ok(if progress.takes_snapshot { TAKES_SNAPSHOT } else { 0 })
         }
         InitCall::Entered => {
             let now = monotonic_ns();
             board.phase_at("init", now);
             board.entered_at(now);
             Ok(0)
+        }
+        InitCall::Ready => {
+            progress.ready = Some(caller.ready(memory, args)?);
+            return Ok(Some(Ending::Booted));
         }
         InitCall::Write => caller.write(memory, args),
         InitCall::Read => caller.read(memory, args),
@@ -122,6 +140,15 @@ impl Caller {
             [segment] if segment.bytes == bytes => Ok(*segment),
             _ => Err(Error::from_raw_os_error(libc::EFAULT)),
         }
+    }
+
+    fn ready(&self, memory: &GuestMemory, [address, bytes, _]: [u64; 3]) -> Result<Ready, Error> {
+        let block = self.segment(memory, self.block, size_of::<CallBlock>() as u64)?;
+        let room = self.space.user_segments(memory, address, bytes)?;
+        Ok(Ready {
+            result: block.physical + offset_of!(CallBlock, result) as u64,
+            room: room.into_iter().map(|segment| (segment.physical, segment.bytes)).collect(),
+        })
     }
 
     fn write(&self, memory: &GuestMemory, [address, bytes, stream]: [u64; 3]) -> Result<i64, Error> {

@@ -32,6 +32,9 @@ pub struct Choice {
 }
 
 impl Choice {
+    /// No device.
+    pub const NONE: Choice = Choice { console: false, disk: None };
+
     /// The file that they need.
     pub fn file(&self) -> Option<RawFd> {
         self.disk.as_ref().map(|(image, _)| image.as_raw_fd())

@@ -1,7 +1,7 @@
 //! The virtual machine: every call to KVM that makes one.
 
 use kvm_bindings::{KVM_CAP_SPLIT_IRQCHIP, kvm_enable_cap, kvm_guest_debug};
-use kvm_ioctls::{VcpuFd, VmFd};
+use kvm_ioctls::{Kvm, VcpuFd, VmFd};
 
 use super::boot;
 use super::layout::TASK_STATE;
@@ -22,16 +22,8 @@ pub const PINS: u64 = 24;
 /// The step that failed.
 pub fn build(plan: &Plan, memory: &GuestMemory, board: &Board) -> Result<(VmFd, Vec<VcpuFd>), Failed> {
     let Plan { kvm, memory_bytes, cpus, processor, entry, .. } = plan;
-    let (memory_bytes, cpus) = (*memory_bytes, *cpus);
-    let vm = kvm.create_vm().map_err(Failed::kvm("KVM_CREATE_VM"))?;
-    board.phase("create_vm");
-    vm.set_tss_address(TASK_STATE).map_err(Failed::kvm("KVM_SET_TSS_ADDR"))?;
-    let split =
-        kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, args: [PINS, 0, 0, 0], ..kvm_enable_cap::default() };
-    vm.enable_cap(&split).map_err(Failed::kvm("KVM_CAP_SPLIT_IRQCHIP"))?;
-    board.phase("irqchip");
-    add_memory(&vm, 0, &memory.slots(0, memory_bytes)).map_err(Failed::kvm("KVM_SET_USER_MEMORY_REGION"))?;
-    board.phase("memory slot");
+    let cpus = *cpus;
+    let vm = make(kvm, memory, *memory_bytes, board)?;
     let vcpus: Vec<VcpuFd> = (0..cpus)
         .map(|index| vm.create_vcpu(index.into()))
         .collect::<Result<_, _>>()
@@ -49,6 +41,31 @@ pub fn build(plan: &Plan, memory: &GuestMemory, board: &Board) -> Result<(VmFd, 
     }
     board.phase("registers");
     Ok((vm, vcpus))
+}
+
+/// Makes the VM without a vCPU.
+///
+/// # Errors
+/// The step that failed.
+pub fn make(kvm: &Kvm, memory: &GuestMemory, memory_bytes: u64, board: &Board) -> Result<VmFd, Failed> {
+    let vm = kvm.create_vm().map_err(Failed::kvm("KVM_CREATE_VM"))?;
+    board.phase("create_vm");
+    add_interrupts(&vm).map_err(Failed::kvm("KVM_CAP_SPLIT_IRQCHIP"))?;
+    board.phase("irqchip");
+    add_memory(&vm, 0, &memory.slots(0, memory_bytes)).map_err(Failed::kvm("KVM_SET_USER_MEMORY_REGION"))?;
+    board.phase("memory slot");
+    Ok(vm)
+}
+
+/// Gives the VM what its processors' interrupt controllers need.
+///
+/// # Errors
+/// KVM's reason.
+pub fn add_interrupts(vm: &VmFd) -> Result<(), kvm_ioctls::Error> {
+    vm.set_tss_address(TASK_STATE)?;
+    let split =
+        kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, args: [PINS, 0, 0, 0], ..kvm_enable_cap::default() };
+    vm.enable_cap(&split)
 }
 
 fn set_registers(vcpu: &VcpuFd, entry: u64) -> Result<(), kvm_ioctls::Error> {

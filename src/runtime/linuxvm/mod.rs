@@ -15,18 +15,21 @@ use super::virtio::disk::Writes;
 use super::vmm::{confine, host, process};
 use super::{RuntimeError, Unavailable};
 use crate::workload::program::{open_program, require_static};
+pub use clone::inspect;
 use devices::Choice;
 use filesystem::FileSystem;
 use kernel::Kernel;
 use layout::*;
 use modules::Module;
 use processor::Processor;
-use root::Root;
+use root::{Root, Start};
+pub use snapshot::take;
 use vmm::Plan;
 
 mod acpi;
 mod boot;
 mod calls;
+mod clone;
 mod command_line;
 mod console;
 mod devices;
@@ -41,6 +44,7 @@ mod probe;
 mod processor;
 mod root;
 mod run_loop;
+mod snapshot;
 mod threads;
 mod vmm;
 
@@ -73,6 +77,30 @@ pub fn check() -> Result<Vec<String>, Unavailable> {
 /// [`RuntimeError::BadSpec`] when the kernel, the program or a limit is not usable here;
 /// [`RuntimeError::Unavailable`] when there is no KVM.
 pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
+    let (plan, _) = plan(spec)?;
+    trim();
+    Ok(Box::new(LinuxvmRecipe { plan }))
+}
+
+/// As [`prepare`], for runtime `linuxvm-clone`: the VMs are clones of a snapshot, which is taken here or comes from
+/// a file.
+///
+/// # Errors
+/// As [`prepare`]; [`RuntimeError::BadSpec`] for a snapshot that cannot go on here.
+pub fn prepare_clone(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
+    let plan = clone::prepare(spec)?;
+    trim();
+    Ok(Box::new(CloneRecipe { plan }))
+}
+
+/// Every VMM begins as a copy of this process, with all that is in its heap.
+fn trim() {
+    // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// The plan for `spec`, and what init is told to run.
+fn plan(spec: &LaunchSpec) -> Result<(Plan, Start), RuntimeError> {
     let memory_bytes = spec.limits.memory_bytes & !(PAGE - 1);
     host::check_memory("a Linux guest", memory_bytes, LEAST_MEMORY)?;
     let cpus = u8::try_from(spec.limits.cpus).map_err(|_| {
@@ -148,10 +176,7 @@ pub fn prepare(spec: &LaunchSpec) -> Result<Box<dyn Recipe>, RuntimeError> {
         log,
         notes: root.notes,
     };
-    // Every VMM begins as a copy of this process, with all that is in its heap.
-    // SAFETY: gives free memory back to the system; no pointer of ours becomes invalid.
-    unsafe { libc::malloc_trim(0) };
-    Ok(Box::new(LinuxvmRecipe { plan }))
+    Ok((plan, root.start))
 }
 
 const NO_KERNEL: &str = "no Linux kernel is known that a guest could boot";
@@ -218,5 +243,15 @@ struct LinuxvmRecipe {
 impl Recipe for LinuxvmRecipe {
     fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
         process::start(&launch, |launch| vmm::run(&self.plan, launch))
+    }
+}
+
+struct CloneRecipe {
+    plan: clone::Plan,
+}
+
+impl Recipe for CloneRecipe {
+    fn start(&mut self, launch: Launch<'_>) -> Result<Started, RuntimeError> {
+        process::start(&launch, |launch| clone::run(&self.plan, launch))
     }
 }

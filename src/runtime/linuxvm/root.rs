@@ -1,6 +1,7 @@
 //! The guest's root filesystem: an initramfs made of what the spec names, once for all its launches.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -10,6 +11,7 @@ use std::rc::Rc;
 
 use guest_abi::linux::{self, StartHeader};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
 
 use super::filesystem::FileSystem;
 use super::layout::PAGE;
@@ -35,8 +37,25 @@ pub struct Root {
     pub bytes: u64,
     /// What is mapped over the holes.
     pub mapped: Vec<Mapped>,
+    /// What init is told to run.
+    pub start: Start,
     /// What was left out.
     pub notes: Vec<String>,
+}
+
+/// What init is told to run. The same goes into a snapshot, for clones that run it with other arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The program's path in the guest.
+    pub path: PathBuf,
+    /// Where it starts.
+    pub folder: PathBuf,
+    /// Its arguments, its own name first.
+    pub argv: Vec<CString>,
+    /// Its environment.
+    pub env: Vec<CString>,
+    /// Linux' log is wanted at the end.
+    pub log: bool,
 }
 
 impl Root {
@@ -98,9 +117,15 @@ impl Root {
                 guest
             }
         };
-        let folder = spec.working_dir.clone().unwrap_or_else(|| "/".into());
+        let start = Start {
+            path,
+            folder: spec.working_dir.clone().unwrap_or_else(|| "/".into()),
+            argv: spec.argv.clone(),
+            env: spec.env.clone(),
+            log,
+        };
         if disk.is_none() {
-            packer.folders(&folder)?;
+            packer.folders(&start.folder)?;
         }
         packer.bytes(Path::new(linux::INIT), REGULAR | 0o700, INIT)?;
         for module in modules {
@@ -109,9 +134,9 @@ impl Root {
         packer.bytes(
             Path::new(linux::START),
             REGULAR | 0o600,
-            &start_file(spec, &path, &folder, disk, modules, log),
+            &start.file(modules, disk, spec.virtio_console),
         )?;
-        packer.finish()
+        packer.finish(start)
     }
 }
 
@@ -119,43 +144,41 @@ fn module_path(name: &str) -> PathBuf {
     Path::new(linux::FOLDER).join(name)
 }
 
-fn start_file(
-    spec: &LaunchSpec,
-    path: &Path,
-    folder: &Path,
-    disk: Option<FileSystem>,
-    modules: &[Module],
-    log: bool,
-) -> Vec<u8> {
-    let header = StartHeader {
-        arguments: spec.argv.len() as u32,
-        variables: spec.env.len() as u32,
-        modules: modules.len() as u32,
-        log: log.into(),
-        ports: spec.virtio_console.into(),
-        disk: match disk {
-            None => linux::disk::NONE,
-            Some(FileSystem { read_only: false, .. }) => linux::disk::WRITABLE,
-            Some(FileSystem { read_only: true, .. }) => linux::disk::READ_ONLY,
-        },
-    };
-    let StartHeader { arguments, variables, modules: count, log, ports, disk: root } = header;
-    let mut content: Vec<u8> =
-        [arguments, variables, count, log, ports, root].iter().flat_map(|word| word.to_le_bytes()).collect();
-    let mut string = |bytes: &[u8]| {
-        content.extend_from_slice(bytes);
-        content.push(0);
-    };
-    string(path.as_os_str().as_bytes());
-    string(folder.as_os_str().as_bytes());
-    string(disk.map_or("", |disk| disk.name).as_bytes());
-    for text in spec.argv.iter().chain(&spec.env) {
-        string(text.as_bytes());
+impl Start {
+    /// The file that init reads: see `guest_abi::linux::StartHeader`.
+    pub fn file(&self, modules: &[Module], disk: Option<FileSystem>, ports: bool) -> Vec<u8> {
+        let header = StartHeader {
+            arguments: self.argv.len() as u32,
+            variables: self.env.len() as u32,
+            modules: modules.len() as u32,
+            log: self.log.into(),
+            ports: ports.into(),
+            disk: match disk {
+                None => linux::disk::NONE,
+                Some(FileSystem { read_only: false, .. }) => linux::disk::WRITABLE,
+                Some(FileSystem { read_only: true, .. }) => linux::disk::READ_ONLY,
+            },
+        };
+        let StartHeader { arguments, variables, modules: count, log, ports, disk: root } = header;
+        let mut content: Vec<u8> = [arguments, variables, count, log, ports, root]
+            .iter()
+            .flat_map(|word| word.to_le_bytes())
+            .collect();
+        let mut string = |bytes: &[u8]| {
+            content.extend_from_slice(bytes);
+            content.push(0);
+        };
+        string(self.path.as_os_str().as_bytes());
+        string(self.folder.as_os_str().as_bytes());
+        string(disk.map_or("", |disk| disk.name).as_bytes());
+        for text in self.argv.iter().chain(&self.env) {
+            string(text.as_bytes());
+        }
+        for module in modules {
+            string(module_path(&module.name).as_os_str().as_bytes());
+        }
+        content
     }
-    for module in modules {
-        string(module_path(&module.name).as_os_str().as_bytes());
-    }
-    content
 }
 
 struct Packer {
@@ -336,7 +359,7 @@ impl Packer {
         )))
     }
 
-    fn finish(self) -> Result<Root, RuntimeError> {
+    fn finish(self, start: Start) -> Result<Root, RuntimeError> {
         let (archive, bytes, mapped) =
             self.archive.finish().map_err(RuntimeError::step("writing the initramfs"))?;
         // Holes at the end are part of it.
@@ -348,7 +371,7 @@ impl Packer {
                 first.display()
             )
         });
-        Ok(Root { archive: Rc::new(archive), bytes, mapped, notes: notes.into_iter().collect() })
+        Ok(Root { archive: Rc::new(archive), bytes, mapped, start, notes: notes.into_iter().collect() })
     }
 }
 

@@ -85,8 +85,11 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
     vm.run(vcpus, &devices)
 }
 
-/// What is not mapped, and what differs from VM to VM.
-fn load(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
+/// Puts into memory what is not mapped, and what differs from VM to VM.
+///
+/// # Errors
+/// As [`GuestMemory::load`] and [`GuestMemory::write`].
+pub fn load(memory: &GuestMemory, plan: &Plan) -> std::io::Result<()> {
     memory.use_large_pages();
     for part in &plan.loaded {
         memory.load(part)?;
