@@ -31,20 +31,20 @@ impl Start {
     /// Understands the file's content.
     pub fn parse(content: &'static [u8]) -> Result<Start, i32> {
         const HEADER: usize = size_of::<StartHeader>();
-    let (header, strings) = content.split_at_checked(HEADER).ok_or(0)?;
-    let word = |at: usize| {
-        let bytes = header.get(4 * at..4 * at + 4).and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, u32::from_le_bytes)
-    };
-    let header = StartHeader {
-        arguments: word(0),
-        variables: word(1),
-        modules: word(2),
-        log: word(3),
-        ports: word(4),
-        disk: word(5),
-    };
-    Ok(Start { header, strings })
+        let (header, strings) = content.split_at_checked(HEADER).ok_or(0)?;
+        let word = |at: usize| {
+            let bytes = header.get(4 * at..4 * at + 4).and_then(|bytes| bytes.try_into().ok());
+            bytes.map_or(0, u32::from_le_bytes)
+        };
+        let header = StartHeader {
+            arguments: word(0),
+            variables: word(1),
+            modules: word(2),
+            log: word(3),
+            ports: word(4),
+            disk: word(5),
+        };
+        Ok(Start { header, strings })
     }
 
     /// The strings, in their order.

@@ -30,6 +30,7 @@ use crate::runtime::spec::{LaunchSpec, set_variable};
 use crate::runtime::vmm::guest_memory::{GuestMemory, Window, windows_of};
 use crate::runtime::vmm::process::{Failed, close_other_files};
 use crate::runtime::vmm::resident::Resident;
+use crate::runtime::vmm::stats::Counters;
 use crate::runtime::vmm::{confine, host};
 
 /// The runtime that a snapshot of ours is of.
@@ -210,16 +211,16 @@ pub fn run(plan: &Plan, launch: &Launch<'_>) -> Result<i32, Failed> {
         .map_err(Failed::at("making the guest's devices"))?;
     let resident = Resident::open().map_err(Failed::at("opening /proc/self/pagemap"))?;
     let log = plan.log || launch.measure.footprint;
+    let vcpus = vec![vcpu];
     let vm = Vm {
         filter: &plan.filter,
         notes: &plan.notes,
         memory_bytes: plan.memory_bytes,
-        vm: &vm,
-        vcpus: vec![vcpu.as_raw_fd()],
+        counters: Counters::open(&vm, &vcpus),
         guest: Guest::new(&memory, &devices, board, log),
         resident: Mutex::new(resident),
     };
-    vm.run(vec![vcpu], &devices)
+    vm.run(vcpus, &devices)
 }
 
 impl Plan {
