@@ -137,9 +137,10 @@ impl Step {
     }
 }
 
-/// Arguments and result of an [`InitCall`].
+/// Arguments and result of an [`InitCall`]. Aligned to its size, so that it never lies on two pages, of which the VMM
+/// might find only one.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub struct CallBlock {
     /// See [`InitCall`].
     pub args: [u64; 3],
@@ -177,7 +178,9 @@ pub mod disk {
 }
 
 const _: () = {
-    assert!(size_of::<CallBlock>() == 32 && offset_of!(CallBlock, result) == 24);
+    assert!(
+        size_of::<CallBlock>() == 32 && align_of::<CallBlock>() == 32 && offset_of!(CallBlock, result) == 24
+    );
     assert!(size_of::<StartHeader>() == 24);
     assert!(size_of::<Renewal>() == 88 && offset_of!(Renewal, start_bytes) == 80);
 };
