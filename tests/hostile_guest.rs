@@ -67,6 +67,7 @@ fn end_of(attack: &str, options: &[&str]) -> String {
 const SURVIVED: &str = "the guest restarted before the workload had ended";
 
 #[test]
+#[ignore = "minutes where ring 0 is emulated; scripts/rig-devices runs the same guest: cargo test --test hostile_guest -- --ignored"]
 fn ports_memory_and_calls_are_answered_and_the_guest_goes_on() {
     if !need("kvm") || !need("cc") {
         return;
@@ -82,7 +83,8 @@ fn a_vcpu_that_still_waits_does_not_keep_the_vmm() {
     if !need("kvm") || !need("cc") {
         return;
     }
-    assert_eq!(end_of("calls", &["--cpus", "2"]), SURVIVED);
+    let end = end_of("block", &["--cpus", "2"]);
+    assert!(end.starts_with("the guest's init asked for something impossible"), "{end}");
 }
 
 #[test]
@@ -123,6 +125,7 @@ fn a_broken_queue_ends_the_guest_and_says_which_rule() {
 }
 
 #[test]
+#[ignore = "minutes where ring 0 is emulated; scripts/rig-devices runs the same guest: cargo test --test hostile_guest -- --ignored"]
 fn random_use_of_a_device_does_no_harm() {
     if !need("kvm") || !need("cc") {
         return;
