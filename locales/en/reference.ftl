@@ -34,3 +34,4 @@ reference-column-version = version
 reference-column-differences = what remains different
 reference-column-daemon = daemon, idle
 reference-published = What others have published
+reference-column-system = system

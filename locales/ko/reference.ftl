@@ -70,3 +70,5 @@ reference-column-differences = 여전히 다른 점
 reference-column-daemon = 데몬, 유휴 상태
 # source: f4a4560c
 reference-published = 다른 이들이 발표한 값
+# source: 91db774b
+reference-column-system = 시스템

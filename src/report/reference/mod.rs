@@ -162,7 +162,7 @@ fn table(quantity: Quantity, summary: &Summary, language: Language) -> Table {
         quantity.title(language),
         String::new(),
         &[
-            String::new(),
+            text!(language, "reference-column-system"),
             text!(language, "reference-column-here"),
             text!(language, "reference-column-published"),
             text!(language, "reference-column-source"),
